@@ -1,0 +1,39 @@
+"""A symbolic compiler for array mathematics that lives in a notebook.
+
+Expressions are written with NumPy's vocabulary (:mod:`workbench.tensor`), differentiated,
+rewritten into a stable and fast form, compiled as one C program and called like a function.
+Every stage can be looked at, from a line of the cell to the code it became.
+
+>>> import numpy as np
+>>> import workbench as wb
+>>> import workbench.tensor as T
+>>> x = T.vector("x")
+>>> f = wb.function([x], wb.grad((x ** 3).sum(), x))
+>>> f(np.array([1.0, 2.0]))
+array([ 3., 12.])
+"""
+
+from workbench import datasets, tensor
+from workbench.compile.function import Function, function
+from workbench.compile.modes import Mode, get_mode
+from workbench.config import config
+from workbench.core.errors import (
+    ArgumentError,
+    CompileError,
+    DisconnectedInputError,
+    DTypeError,
+    GradientError,
+    MissingInputError,
+    NanError,
+    OutOfRangeError,
+    ShapeError,
+    UnusedInputError,
+    UpdateTypeError,
+    VerificationError,
+    WorkbenchError,
+)
+from workbench.core.gradient import grad
+from workbench.core.graph import Constant, Shared, Variable, clone, shared
+from workbench.core.types import TensorType
+
+__version__ = "0.1.0"

@@ -1,0 +1,81 @@
+"""Kernels of opaque ops: calls of the BLAS, or of loops written by hand in ``prelude.h``.
+
+`KERNELS` says which ops have one; any other opaque op runs its NumPy reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from workbench.compile.loops import Index
+from workbench.compile.lower import C_TYPES
+from workbench.core.graph import Apply
+from workbench.core.op import Op
+from workbench.core.ops.linalg import Dot, Gemm
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """An operand as the program sees it: a pointer, and sizes and strides in elements."""
+
+    pointer: str
+    sizes: tuple[Index, ...]
+    strides: tuple[Index, ...]
+
+
+def product(node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: bool) -> list[str]:
+    """``out = x y``, or for Gemm ``out = z + alpha x y``; by the ranks a matrix, vector or inner product."""
+    dtype = node.outputs[0].dtype
+    lines: list[str] = []
+    alpha, beta = "1", "0"
+    out = output.pointer
+    if isinstance(node.op, Gemm):
+        z, scale, x, y = operands
+        alpha, beta = f"{scale.pointer}[0]", "1"
+        if not in_place:
+            lines.append(f"memcpy({out}, {z.pointer}, sizeof({C_TYPES[dtype]}) * ({_length(output)}));")
+    else:
+        x, y = operands
+    if len(x.sizes) == 2 and len(y.sizes) == 2:
+        call = f"wb_matmul_{dtype}({_list(x.sizes[0], y.sizes[1], x.sizes[1])}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out});"
+    elif len(x.sizes) == 2:
+        call = _vector(dtype, x, y, alpha, beta, out)
+    elif len(y.sizes) == 2:
+        flipped = Matrix(y.pointer, y.sizes[::-1], y.strides[::-1])
+        call = _vector(dtype, flipped, x, alpha, beta, out)
+    elif dtype.startswith("float"):
+        inner = f"wb_inner_{dtype}({x.sizes[0].text}, {_args(x)}, {_args(y)})"
+        call = f"{out}[0] = {alpha} * {inner}" + (f" + {out}[0];" if beta == "1" else ";")
+    else:
+        call = f"wb_matmul_{dtype}(1, 1, {x.sizes[0].text}, {alpha}, {x.pointer}, 0, {x.strides[0].text}, {y.pointer}, {y.strides[0].text}, 0, {beta}, {out});"
+    return [*lines, call]
+
+
+def _vector(dtype: str, a: Matrix, x: Matrix, alpha: str, beta: str, out: str) -> str:
+    if dtype.startswith("float"):
+        return f"wb_matvec_{dtype}({_list(*a.sizes)}, {alpha}, {_args(a)}, {_args(x)}, {beta}, {out});"
+    m, k = a.sizes
+    return f"wb_matmul_{dtype}({m.text}, 1, {k.text}, {alpha}, {_args(a)}, {x.pointer}, {x.strides[0].text}, 1, {beta}, {out});"
+
+
+def _list(*indices: Index) -> str:
+    return ", ".join(i.text for i in indices)
+
+
+def _args(matrix: Matrix) -> str:
+    return ", ".join([matrix.pointer, *(s.text for s in matrix.strides)])
+
+
+def _length(matrix: Matrix) -> str:
+    return " * ".join(s.factor() for s in matrix.sizes) or "1"
+
+
+Kernel = Callable[[Apply, Sequence[Matrix], Matrix, bool], list[str]]
+
+KERNELS: dict[type[Op], Kernel] = {Dot: product, Gemm: product}
+
+
+def has_kernel(node: Apply) -> bool:
+    """Whether the C back end computes an opaque operation itself."""
+    return type(node.op) in KERNELS and node.outputs[0].dtype != "bool"

@@ -1,0 +1,199 @@
+/* What every generated program builds on: mathematics, integer division, memory, BLAS.
+ *
+ * <math.h> is left out on purpose. With the declarations below gcc calls glibc's vector
+ * variants (libmvec) from plain loops, without -ffast-math; where there are none the scalar
+ * functions are declared. Vector results differ from the exact ones by at most 4 ulp.
+ */
+#ifndef WB_PRELUDE
+#define WB_PRELUDE
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "abi.h"
+
+#define NAN __builtin_nanf("")
+#define INFINITY __builtin_inff()
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
+    (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
+#define WB_VECTOR __attribute__((simd("notinbranch"), const))
+#else
+#define WB_VECTOR __attribute__((const))
+#endif
+#define WB_CONST __attribute__((const))
+
+#define WB_UNARY(kind, name) kind double name(double); kind float name##f(float);
+#define WB_BINARY(kind, name) kind double name(double, double); kind float name##f(float, float);
+WB_UNARY(WB_VECTOR, exp) WB_UNARY(WB_VECTOR, exp2) WB_UNARY(WB_VECTOR, expm1)
+WB_UNARY(WB_VECTOR, log) WB_UNARY(WB_VECTOR, log2) WB_UNARY(WB_VECTOR, log10) WB_UNARY(WB_VECTOR, log1p)
+WB_UNARY(WB_VECTOR, sin) WB_UNARY(WB_VECTOR, cos) WB_UNARY(WB_VECTOR, tan)
+WB_UNARY(WB_VECTOR, asin) WB_UNARY(WB_VECTOR, acos) WB_UNARY(WB_VECTOR, atan)
+WB_UNARY(WB_VECTOR, sinh) WB_UNARY(WB_VECTOR, cosh) WB_UNARY(WB_VECTOR, tanh)
+WB_UNARY(WB_VECTOR, asinh) WB_UNARY(WB_VECTOR, acosh) WB_UNARY(WB_VECTOR, atanh)
+WB_BINARY(WB_VECTOR, pow) WB_BINARY(WB_VECTOR, atan2)
+WB_UNARY(WB_CONST, sqrt) WB_UNARY(WB_CONST, fabs) WB_UNARY(WB_CONST, floor) WB_UNARY(WB_CONST, ceil)
+WB_UNARY(WB_CONST, trunc) WB_UNARY(WB_CONST, rint)
+WB_BINARY(WB_CONST, fmod) WB_BINARY(WB_CONST, copysign)
+
+#define WB_UNUSED __attribute__((unused))
+#define WB_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WB_LANES 16 /* partial accumulators of a reduction: one fixed order of summation that vectorises */
+
+/* --- failing and memory ------------------------------------------------------------------ */
+
+static int wb_fail(wb_call *c, int64_t code, int64_t node, int64_t axis, int64_t a, int64_t b) {
+  c->failure = (wb_failure){code, node, axis, a, b};
+  return (int)code;
+}
+
+/* Makes slot `number` hold `bytes`; what was in it is lost when it has to grow. */
+WB_UNUSED static int wb_reserve(wb_call *c, int64_t number, int64_t bytes) {
+  wb_slot *slot = &c->slot[number];
+  if (slot->data && slot->bytes >= bytes) return WB_OK;
+  void *fresh = NULL;
+  if (posix_memalign(&fresh, 64, bytes > 64 ? (size_t)bytes : 64)) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, bytes, 0);
+  free(slot->data);
+  slot->data = fresh;
+  slot->bytes = bytes;
+  return WB_OK;
+}
+
+/* --- division: rounded towards minus infinity, 0 for an integer divided by 0, as NumPy ---- */
+
+#define WB_SIGNED(T, name)                                               \
+  WB_UNUSED static inline T wb_floordiv_##name(T a, T b) {               \
+    if (b == 0) return 0;                                                \
+    if (b == -1) return (T)(0 - (u##T)a);                                \
+    T q = (T)(a / b);                                                    \
+    return (T)(q - (a % b != 0 && (a < 0) != (b < 0)));                  \
+  }                                                                      \
+  WB_UNUSED static inline T wb_mod_##name(T a, T b) {                    \
+    if (b == 0 || b == -1) return 0;                                     \
+    T r = (T)(a % b);                                                    \
+    return (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);                \
+  }
+#define WB_UNSIGNED(T, name)                                                            \
+  WB_UNUSED static inline T wb_floordiv_##name(T a, T b) { return b ? (T)(a / b) : 0; } \
+  WB_UNUSED static inline T wb_mod_##name(T a, T b) { return b ? (T)(a % b) : 0; }
+WB_SIGNED(int8_t, int8) WB_SIGNED(int16_t, int16) WB_SIGNED(int32_t, int32) WB_SIGNED(int64_t, int64)
+WB_UNSIGNED(uint8_t, uint8) WB_UNSIGNED(uint16_t, uint16) WB_UNSIGNED(uint32_t, uint32) WB_UNSIGNED(uint64_t, uint64)
+
+#define WB_REAL(T, name, f)                                              \
+  WB_UNUSED static inline T wb_mod_##name(T a, T b) {                    \
+    T r = fmod##f(a, b);                                                 \
+    if (b == 0) return r;                                                \
+    if (r != 0) return (b < 0) != (r < 0) ? r + b : r;                   \
+    return copysign##f(0, b);                                            \
+  }                                                                      \
+  WB_UNUSED static inline T wb_floordiv_##name(T a, T b) {               \
+    if (b == 0) return a / b;                                            \
+    T r = fmod##f(a, b), q = (a - r) / b;                                \
+    if (r != 0 && (b < 0) != (r < 0)) q -= 1;                            \
+    if (q == 0) return copysign##f(0, a / b);                            \
+    T low = floor##f(q);                                                 \
+    return q - low > (T)0.5 ? low + 1 : low;                             \
+  }                                                                      \
+  WB_UNUSED static inline T wb_logaddexp##f(T x, T y) {                  \
+    if (x == y) return x + (T)0.693147180559945309;                      \
+    T d = x - y;                                                         \
+    return d > 0 ? x + log1p##f(exp##f(-d)) : d <= 0 ? y + log1p##f(exp##f(d)) : d; \
+  }
+WB_REAL(double, float64, ) WB_REAL(float, float32, f)
+
+/* --- float to integer: towards zero; what does not fit becomes what x86 makes of it ------- */
+
+WB_UNUSED static inline int64_t wb_to_int64(double x) {
+  return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+}
+WB_UNUSED static inline int32_t wb_to_int32(double x) {
+  return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN;
+}
+WB_UNUSED static inline int16_t wb_to_int16(double x) { return (int16_t)wb_to_int32(x); }
+WB_UNUSED static inline int8_t wb_to_int8(double x) { return (int8_t)wb_to_int32(x); }
+WB_UNUSED static inline uint32_t wb_to_uint32(double x) { return (uint32_t)wb_to_int64(x); }
+WB_UNUSED static inline uint16_t wb_to_uint16(double x) { return (uint16_t)wb_to_int32(x); }
+WB_UNUSED static inline uint8_t wb_to_uint8(double x) { return (uint8_t)wb_to_int32(x); }
+WB_UNUSED static inline uint64_t wb_to_uint64(double x) {
+  if (x >= 9223372036854775808.0) return x < 18446744073709551616.0 ? (uint64_t)x : 0;
+  return (uint64_t)wb_to_int64(x);
+}
+
+/* --- products ----------------------------------------------------------------------------- */
+
+#ifndef WB_BLAS_INT
+#define WB_BLAS_INT int
+#endif
+typedef WB_BLAS_INT wb_int;
+#define WB_ROW_MAJOR 101
+#define WB_PLAIN 111
+#define WB_TRANSPOSED 112
+
+#define WB_CBLAS(T, s)                                                                                       \
+  typedef void wb_##s##gemm_t(int, int, int, wb_int, wb_int, wb_int, T, const T *, wb_int, const T *, wb_int, T, T *, wb_int); \
+  typedef void wb_##s##gemv_t(int, int, wb_int, wb_int, T, const T *, wb_int, const T *, wb_int, T, T *, wb_int);              \
+  typedef T wb_##s##dot_t(wb_int, const T *, wb_int, const T *, wb_int);
+WB_CBLAS(float, s) WB_CBLAS(double, d)
+
+static void *const *wb_blas;
+
+/* c [m, n] = alpha a [m, k] b [k, n] + beta c, where an element of a lies at i a0 + j a1; c is contiguous. */
+#define WB_MATMUL(T, name)                                                                            \
+  WB_UNUSED static void wb_matmul_##name(int64_t m, int64_t n, int64_t k, T alpha, const T *a, int64_t a0, int64_t a1, \
+                                         const T *b, int64_t b0, int64_t b1, T beta, T *c) {          \
+    for (int64_t i = 0; i < m; ++i) {                                                                 \
+      for (int64_t j = 0; j < n; ++j) c[i * n + j] = (T)(beta == 0 ? 0 : beta * c[i * n + j]);        \
+      for (int64_t l = 0; l < k; ++l) {                                                               \
+        const T x = (T)(alpha * a[i * a0 + l * a1]);                                                  \
+        for (int64_t j = 0; j < n; ++j) c[i * n + j] = (T)(c[i * n + j] + x * b[l * b0 + j * b1]);    \
+      }                                                                                               \
+    }                                                                                                 \
+  }
+WB_MATMUL(int8_t, int8) WB_MATMUL(int16_t, int16) WB_MATMUL(int32_t, int32) WB_MATMUL(int64_t, int64)
+WB_MATMUL(uint8_t, uint8) WB_MATMUL(uint16_t, uint16) WB_MATMUL(uint32_t, uint32) WB_MATMUL(uint64_t, uint64)
+WB_MATMUL(float, float32_loops) WB_MATMUL(double, float64_loops)
+
+/* The same by the library when there is one. One stride of each matrix is 1, or its axis has size 1. */
+#define WB_PRODUCT(T, name, s, GEMM)                                                                        \
+  WB_UNUSED static void wb_matmul_##name(int64_t m, int64_t n, int64_t k, T alpha, const T *a, int64_t a0, int64_t a1, \
+                                         const T *b, int64_t b0, int64_t b1, T beta, T *c) {                \
+    if (m == 0 || n == 0) return;                                                                           \
+    if (k == 0 || !wb_blas) {                                                                               \
+      wb_matmul_##name##_loops(m, n, k, alpha, a, a0, a1, b, b0, b1, beta, c);                              \
+      return;                                                                                               \
+    }                                                                                                       \
+    const int ta = !(a1 == 1 || k == 1), tb = !(b1 == 1 || n == 1);                                         \
+    int64_t lda = ta ? a1 : a0, ldb = tb ? b1 : b0;                                                         \
+    if (lda < (ta ? m : k)) lda = ta ? m : k;                                                               \
+    if (ldb < (tb ? k : n)) ldb = tb ? k : n;                                                               \
+    ((wb_##s##gemm_t *)wb_blas[GEMM])(WB_ROW_MAJOR, ta ? WB_TRANSPOSED : WB_PLAIN, tb ? WB_TRANSPOSED : WB_PLAIN, \
+                                      (wb_int)m, (wb_int)n, (wb_int)k, alpha, a, (wb_int)lda, b, (wb_int)ldb, beta, c, (wb_int)n); \
+  }                                                                                                         \
+  /* y [m] = alpha a [m, k] x [k] + beta y */                                                               \
+  WB_UNUSED static void wb_matvec_##name(int64_t m, int64_t k, T alpha, const T *a, int64_t a0, int64_t a1, \
+                                         const T *x, int64_t x0, T beta, T *y) {                            \
+    if (m == 0) return;                                                                                     \
+    if (k == 0 || !wb_blas || m * k < 512) {                                                                \
+      for (int64_t i = 0; i < m; ++i) {                                                                     \
+        T sum = 0;                                                                                          \
+        for (int64_t l = 0; l < k; ++l) sum += a[i * a0 + l * a1] * x[l * x0];                              \
+        y[i] = beta == 0 ? alpha * sum : alpha * sum + beta * y[i];                                         \
+      }                                                                                                     \
+      return;                                                                                               \
+    }                                                                                                       \
+    const int t = !(a1 == 1 || k == 1);                                                                     \
+    int64_t lda = t ? a1 : a0;                                                                              \
+    if (lda < (t ? m : k)) lda = t ? m : k;                                                                 \
+    ((wb_##s##gemv_t *)wb_blas[GEMM + 2])(WB_ROW_MAJOR, t ? WB_TRANSPOSED : WB_PLAIN, (wb_int)(t ? k : m),  \
+                                          (wb_int)(t ? m : k), alpha, a, (wb_int)lda, x, (wb_int)x0, beta, y, 1); \
+  }                                                                                                         \
+  WB_UNUSED static T wb_inner_##name(int64_t k, const T *x, int64_t x0, const T *y, int64_t y0) {           \
+    if (!wb_blas || k < 64) {                                                                               \
+      T sum = 0;                                                                                            \
+      for (int64_t l = 0; l < k; ++l) sum += x[l * x0] * y[l * y0];                                         \
+      return sum;                                                                                           \
+    }                                                                                                       \
+    return ((wb_##s##dot_t *)wb_blas[GEMM + 4])((wb_int)k, x, (wb_int)x0, y, (wb_int)y0);                   \
+  }
+WB_PRODUCT(float, float32, s, WB_SGEMM) WB_PRODUCT(double, float64, d, WB_DGEMM)
+
+#endif

@@ -1,0 +1,157 @@
+"""Sizes of every value in a program, and which of them are one.
+
+Sizes come from each op's own shape rule. Where an op demands that two sizes are equal they
+are *made* one here: the check is kept, to be run before anything is computed, and from then
+on loops over either may be shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.core.graph import Apply, Constant, Variable, toposort
+from workbench.core.op import Elementwise, Size, Sizes
+from workbench.core.ops.shape import SizeOf, size_variable
+
+
+@dataclass(frozen=True)
+class SizeCheck:
+    """Sizes `a` and `b` of `node` must be equal along `axis`."""
+
+    node: Apply
+    axis: int
+    a: Size
+    b: Size
+
+
+class Extents:
+    """The sizes of variables, with sizes that must be equal represented by one of them."""
+
+    def __init__(self, nodes: Sequence[Apply], inputs: Sequence[Variable]) -> None:
+        self._sizes: dict[Variable, Sizes] = {}
+        self._plain_of: dict[Variable, Size] = {}
+        self._made: dict[object, Variable] = {}
+        self._parent: dict[Variable, Size] = {}
+        self._rank = {variable: number for number, variable in enumerate(inputs)}
+        self.checks: list[SizeCheck] = []
+        for node in nodes:
+            shapes = [self._sizes_of(v) for v in node.inputs]
+            self._infer(node, shapes)
+            for axis, a, b in node.op.size_checks(node, shapes):
+                a, b = self._plain(a), self._plain(b)
+                if not _same(a, b):
+                    self.checks.append(SizeCheck(node, axis, a, b))
+                    self._unite(a, b)
+
+    def of(self, variable: Variable) -> Sizes:
+        """The sizes of `variable`, each by its representative."""
+        return tuple(self.find(size) for size in self._sizes_of(variable))
+
+    def find(self, size: Size) -> Size:
+        """The representative of a size."""
+        size = self._plain(size)
+        while not isinstance(size, int) and size in self._parent:
+            size = self._parent[size]
+        return size
+
+    def _sizes_of(self, variable: Variable) -> Sizes:
+        """The sizes of a leaf, or of a variable met while an op described sizes."""
+        if variable not in self._sizes:
+            if variable.owner is None:
+                self._sizes[variable] = self._own(variable)
+            else:
+                for node in toposort([variable], self._sizes):
+                    self._infer(node, [self._sizes_of(v) for v in node.inputs])
+        return self._sizes[variable]
+
+    def _infer(self, node: Apply, shapes: Sequence[Sizes]) -> None:
+        try:
+            inferred = node.op.infer_shape(node, shapes)
+        except NotImplementedError:
+            inferred = [self._own(v) for v in node.outputs]
+        for output, sizes in zip(node.outputs, inferred, strict=True):
+            self._sizes[output] = tuple(
+                static if static is not None else self._plain(size)
+                for static, size in zip(output.type.shape, sizes, strict=True)
+            )
+
+    def _own(self, variable: Variable) -> Sizes:
+        return tuple(
+            self._once((axis, variable), lambda axis=axis: SizeOf(axis)(variable)) if size is None else size
+            for axis, size in enumerate(variable.type.shape)
+        )
+
+    def _once(self, key: object, make: Callable[[], Variable]) -> Variable:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def _plain(self, size: Size) -> Size:
+        """The one number or variable for a size expression: equal expressions become one."""
+        if isinstance(size, int):
+            return size
+        pending = [size]
+        while pending:
+            node = pending[-1].owner
+            if node is None or pending[-1] in self._plain_of:
+                pending.pop()
+                continue
+            missing = [] if isinstance(node.op, SizeOf) else [v for v in node.inputs if not v.ndim and v.owner]
+            missing = [v for v in missing if v not in self._plain_of]
+            if missing:
+                pending += missing
+            else:
+                self._plain_of[pending.pop()] = self._plain_node(node)
+        found = self._plain_of.get(size)
+        return found if found is not None else int(size.data) if isinstance(size, Constant) else size
+
+    def _plain_node(self, node: Apply) -> Size:
+        if isinstance(node.op, SizeOf):
+            return self._sizes_of(node.inputs[0])[node.op.axis]
+        inputs = [self._plain(v) if not v.ndim else v for v in node.inputs]
+        if all(isinstance(v, int) for v in inputs) and isinstance(node.op, Elementwise):
+            arrays = [np.array(v, node_input.dtype) for v, node_input in zip(inputs, node.inputs, strict=True)]
+            return int(node.op.evaluate(node, arrays)[0])
+        variables = [size_variable(v) if isinstance(v, int) else v for v in inputs]
+        key = (node.op, tuple(v if isinstance(v, int) else id(v) for v in inputs))
+        return self._once(key, lambda: node.op(*variables))
+
+    def _unite(self, a: Size, b: Size) -> None:
+        a, b = self.find(a), self.find(b)
+        if _same(a, b) or (isinstance(a, int) and isinstance(b, int)):
+            return
+        if self._order(a) < self._order(b):
+            a, b = b, a
+        assert not isinstance(a, int)
+        self._parent[a] = b
+
+    def _order(self, size: Size) -> tuple[int, int]:
+        """Numbers come first, then sizes of arguments in their order, then the rest."""
+        if isinstance(size, int):
+            return (0, 0)
+        node = size.owner
+        if node is not None and isinstance(node.op, SizeOf) and node.inputs[0] in self._rank:
+            return (1, self._rank[node.inputs[0]])
+        return (2, 0)
+
+
+def _same(a: Size, b: Size) -> bool:
+    return a is b or (isinstance(a, int) and isinstance(b, int) and a == b)
+
+
+def same_sizes(a: Sizes, b: Sizes) -> bool:
+    """Whether two shapes are one, size by size."""
+    return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+
+
+def common_prefix(a: Sizes, b: Sizes) -> int:
+    """How many leading sizes are the same."""
+    n = 0
+    for x, y in zip(a, b, strict=False):
+        if not _same(x, y):
+            break
+        n += 1
+    return n

@@ -1,0 +1,297 @@
+"""Where every stored value lies, which values share memory, and what is written last.
+
+A value may take over the memory of one that is read here for the last time, when both are
+read and written at the same place: that is *in place*. Other values share *slots*, blocks of
+scratch memory that live in the call and only grow, when their lives do not overlap.
+
+An update is *committed* in place, as the last thing a call does, when its kernel cannot
+fail and needs nothing but what is there: then no parameter is copied, and a call that fails
+leaves every shared variable as it was. Otherwise the new value is written beside the old
+one and the two are exchanged after the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from workbench.compile.extents import same_sizes
+from workbench.compile.loops import Block, Load, Loop, Store, walk
+from workbench.compile.lower import Lowered, SizeTable
+from workbench.compile.record import Graph
+from workbench.compile.schedule import Schedule, is_strided_view
+from workbench.core.graph import Shared, Variable
+from workbench.core.op import Sizes
+from workbench.core.ops.linalg import Gemm
+
+
+@dataclass
+class Storage:
+    """A piece of memory: of an input or shared variable, of an output, or a slot.
+
+    Attributes
+    ----------
+    kind
+        ``"input"``, ``"output"`` or ``"slot"``; `number` counts within the kind.
+    value
+        Its entry in the call's table of values, -1 for inputs.
+    tenants
+        The variables it holds, one after the other.
+    """
+
+    kind: str
+    number: int
+    value: int = -1
+    tenants: list[Variable] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """The order of execution and the memory of a program.
+
+    Attributes
+    ----------
+    order
+        Units as executed; the last `commits` of them write into shared variables.
+    storage
+        Where each stored variable lies.
+    in_place
+        For a written variable the one whose memory it took over.
+    output_of
+        Program outputs in order: visible results first, then new values to be exchanged.
+    swaps
+        Pairs of a shared variable and the number of its output.
+    """
+
+    order: list[Lowered]
+    commits: int
+    storage: dict[Variable, Storage]
+    in_place: dict[Variable, Variable]
+    outputs: list[Variable]
+    swaps: list[tuple[Shared, int]]
+    slots: int
+    values: list[Storage]
+    row_sizes: dict[Variable, Sizes]
+
+    def bytes_of(self, variable: Variable, schedule: Schedule) -> tuple[Sizes, int]:
+        """The sizes of a stored variable and the bytes of one element."""
+        return self.row_sizes.get(variable) or schedule.extents.of(variable), variable.type.itemsize
+
+
+def plan_memory(
+    graph: Graph, schedule: Schedule, lowered: Sequence[Lowered], sizes: SizeTable, inputs: Sequence[Variable]
+) -> Plan:
+    """Decide order, commits, in-place operations and slots."""
+    n_visible = len(graph.outputs)
+    results = schedule.graph.results
+    commits = _choose_commits(schedule, lowered, sizes, n_visible)
+    order = [unit for unit in lowered if unit not in commits] + commits
+    storage = {variable: Storage("input", number) for number, variable in enumerate(inputs)}
+    outputs = list(results[:n_visible])
+    swaps: list[tuple[Shared, int]] = []
+    committed: dict[Variable, Shared] = {}
+    for (shared, _), new in zip(graph.updates, results[n_visible:], strict=True):
+        owner = new.owner
+        assert owner is not None
+        if any(new in unit.writes for unit in commits):
+            committed[new] = shared
+        else:
+            swaps.append((shared, len(outputs)))
+            outputs.append(new)
+    planner = _Planner(schedule, order, storage, outputs, committed)
+    planner.run()
+    return Plan(
+        order,
+        len(commits),
+        storage,
+        planner.in_place,
+        outputs,
+        swaps,
+        planner.slots,
+        planner.values,
+        {v: s for unit in order for v, s in unit.scratch.items()},
+    )
+
+
+def reads_of(lowered: Lowered, schedule: Schedule) -> set[Variable]:
+    """The variables in memory that a unit reads."""
+    found = {s.buffer for s in walk(lowered.block) if isinstance(s, Load)}
+    if lowered.unit.role in ("library", "host"):
+        found.update(root(v, schedule) for node in lowered.unit.nodes for v in node.inputs)
+    return found
+
+
+def root(variable: Variable, schedule: Schedule) -> Variable:
+    """The variable whose memory a view that a library call is handed shows."""
+    while True:
+        variable = schedule.base(variable)
+        node = variable.owner
+        if node is None or not is_strided_view(node):
+            return variable
+        variable = node.inputs[0]
+
+
+def _choose_commits(
+    schedule: Schedule, lowered: Sequence[Lowered], sizes: SizeTable, n_visible: int
+) -> list[Lowered]:
+    """Units that may write into shared variables at the end, in an order that reads before it writes."""
+    graph = schedule.graph
+    targets = dict(zip(graph.results[n_visible:], (s for s, _ in graph.updates), strict=True))
+    if any(sizes.known_after(size) >= 0 for size in sizes.numbers):
+        return []
+    reads = {id(unit): reads_of(unit, schedule) for unit in lowered}
+    chosen = [
+        unit
+        for unit in lowered
+        if unit.writes
+        and not unit.can_fail
+        and not unit.scratch
+        and all(v in targets and _is_in_place_update(unit, v, targets[v], schedule) for v in unit.writes)
+        and not any(v in reads[id(other)] for v in unit.writes for other in lowered if other is not unit)
+    ]
+    ordered: list[Lowered] = []
+    while chosen:
+        ready = [
+            unit
+            for unit in chosen
+            if not any(targets[v] in reads[id(other)] for v in unit.writes for other in chosen if other is not unit)
+        ]
+        if not ready:
+            chosen.pop()  # they read each other's targets: one of them is exchanged instead
+            continue
+        ordered.append(ready[0])
+        chosen.remove(ready[0])
+    return ordered
+
+
+def _is_in_place_update(unit: Lowered, new: Variable, shared: Shared, schedule: Schedule) -> bool:
+    if shared.dtype != new.dtype or not same_sizes(schedule.extents.of(shared), schedule.extents.of(new)):
+        return False
+    if unit.unit.role == "library":
+        (node,) = unit.unit.nodes
+        return (
+            isinstance(node.op, Gemm)
+            and node.inputs[0] is shared
+            and all(root(v, schedule) is not shared for v in node.inputs[1:])
+        )
+    return unit.unit.role == "loops" and reads_where_it_writes(unit.block, shared, new)
+
+
+def reads_where_it_writes(block: Block, read: Variable, written: Variable) -> bool:
+    """Whether `read` is only read at the very place, in the very loop, where `written` is stored."""
+    home: Block | None = None
+    place = ""
+    blocks = [block, *(s.body for s in walk(block) if isinstance(s, Loop))]
+    for candidate in blocks:
+        for statement in candidate.statements:
+            if isinstance(statement, Store) and statement.buffer is written:
+                if home is not None:
+                    return False
+                home, place = candidate, statement.offset.text
+    return home is not None and all(
+        statement.offset.text == place and candidate is home
+        for candidate in blocks
+        for statement in candidate.statements
+        if isinstance(statement, Load) and statement.buffer is read
+    )
+
+
+class _Planner:
+    """Walks the units in order and hands out memory."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        order: Sequence[Lowered],
+        storage: dict[Variable, Storage],
+        outputs: Sequence[Variable],
+        committed: dict[Variable, Shared],
+    ) -> None:
+        self.schedule, self.order, self.storage = schedule, order, storage
+        self.outputs = {variable: number for number, variable in enumerate(outputs)}
+        self.committed = committed
+        self.in_place: dict[Variable, Variable] = {}
+        self.values: list[Storage] = []
+        self.slots = 0
+        self.last: dict[Variable, int] = {}
+        for step, unit in enumerate(order):
+            for variable in reads_of(unit, schedule):
+                self.last[variable] = step
+        for variable in self.outputs:
+            self.last[variable] = len(order)
+
+    def run(self) -> None:
+        """Give every written variable its storage, then share slots."""
+        lives: dict[int, tuple[int, int]] = {}
+        for step, unit in enumerate(self.order):
+            for variable in (*unit.writes, *unit.scratch):
+                place = self._place(unit, variable, step)
+                place.tenants.append(variable)
+                self.storage[variable] = place
+                if place.kind == "slot":
+                    start = lives.get(id(place), (step, step))[0]
+                    lives[id(place)] = (start, max(step, self.last.get(variable, step)))
+        self._share_slots(lives)
+
+    def _place(self, unit: Lowered, variable: Variable, step: int) -> Storage:
+        if variable in self.committed:
+            return self.storage[self.committed[variable]]
+        donor = None if variable in unit.scratch else self._donor(unit, variable, step)
+        if donor is not None:
+            self.in_place[variable] = donor
+            place = self.storage[donor]
+        else:
+            place = Storage("slot", -1, len(self.values))
+            self.values.append(place)
+        if variable in self.outputs:
+            place.kind, place.number = "output", self.outputs[variable]
+        return place
+
+    def _donor(self, unit: Lowered, variable: Variable, step: int) -> Variable | None:
+        """A variable read here for the last time whose memory `variable` may take over."""
+        for candidate in sorted(reads_of(unit, self.schedule), key=lambda v: self.last.get(v, 0)):
+            place = self.storage.get(candidate)
+            if place is None or place.kind != "slot" or candidate in unit.scratch or candidate in unit.writes:
+                continue
+            taken = any(self.storage.get(other) is place for other in unit.writes if other is not variable)
+            if taken or any(self.last.get(tenant, -1) > step for tenant in place.tenants) or self.last[candidate] != step:
+                continue
+            if candidate.dtype != variable.dtype or not self._same_length(candidate, variable):
+                continue
+            if self._may_overwrite(unit, candidate, variable):
+                return candidate
+        return None
+
+    def _same_length(self, a: Variable, b: Variable) -> bool:
+        return same_sizes(self.schedule.extents.of(a), self.schedule.extents.of(b))
+
+    def _may_overwrite(self, unit: Lowered, read: Variable, written: Variable) -> bool:
+        role = unit.unit.role
+        if role == "loops":
+            return reads_where_it_writes(unit.block, read, written)
+        (node,) = unit.unit.nodes
+        if role == "library":
+            others = [root(v, self.schedule) for v in node.inputs[1:]]
+            return isinstance(node.op, Gemm) and self.schedule.base(node.inputs[0]) is read and read not in others
+        if role == "assembly" and unit.base_copy is not None:
+            copied = [s for s in walk(unit.base_copy.body) if isinstance(s, Load)]
+            rest = [s for s in walk(unit.block) if isinstance(s, Load) and s.buffer is read]
+            straight = reads_where_it_writes(unit.base_copy.body, read, written)
+            return straight and len(copied) == 1 and copied == rest
+        return False
+
+    def _share_slots(self, lives: dict[int, tuple[int, int]]) -> None:
+        """Number the slots so that two values share one only when their lives do not meet."""
+        free_after: list[int] = []  # by slot: the last step at which it is in use
+        for place in self.values:
+            if place.kind != "slot":
+                continue
+            start, end = lives[id(place)]
+            number = next((k for k, last in enumerate(free_after) if last < start), len(free_after))
+            if number == len(free_after):
+                free_after.append(end)
+            free_after[number] = end
+            place.number = number
+        self.slots = len(free_after)
+
+

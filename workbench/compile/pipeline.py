@@ -1,0 +1,211 @@
+"""The stages in order: from a graph to something that runs, and the record of it all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from workbench.compile.c import emit as c_emit
+from workbench.compile.c.blas import find_blas
+from workbench.compile.c.kernels import has_kernel
+from workbench.compile.c.runner import Runner, make_runner
+from workbench.compile.c.toolchain import Module, build, warn_once
+from workbench.compile.lower import SizeTable, lower
+from workbench.compile.memory import Plan, plan_memory, reads_of
+from workbench.compile.modes import Mode
+from workbench.compile.record import Compilation, Graph, Kernel, Source, Step
+from workbench.compile.rewrite import rewrite, uniform_value
+from workbench.compile.rules import LOWERING
+from workbench.compile.schedule import Schedule
+from workbench.core.errors import CompileError
+from workbench.core.evaluate import run_node
+from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
+
+
+def optimise(graph: Graph, mode: Mode) -> tuple[Graph, list[Step]]:
+    """Run the rewrite stages of a mode."""
+    steps: list[Step] = []
+    for stage, rules in mode.stages():
+        if rules:
+            graph, made = rewrite(graph, rules, stage, len(steps))
+            steps += made
+    return graph, steps
+
+
+@dataclass
+class CProgram:
+    """A graph as a C program: its parts, and how to call it.
+
+    Attributes
+    ----------
+    graph
+        What the program computes, composites expanded and copies put in.
+    inputs
+        Arguments, then shared variables, then constants that lie in memory.
+    """
+
+    graph: Graph
+    inputs: list[Variable]
+    schedule: Schedule
+    plan: Plan
+    sizes: SizeTable
+    text: c_emit.Program
+    seconds: dict[str, float] = field(default_factory=dict)
+    module: Module | None = None
+
+    def load(self, name: str) -> None:
+        """Compile the text, or find it compiled, and load it.
+
+        Raises
+        ------
+        CompileError
+            There is no compiler, or it failed.
+        """
+        self.module = build(self.text.code, name, include=[c_emit.HEADERS])
+        blas = find_blas()
+        if blas is not None:
+            blas.bind(self.module)
+
+    def runner(
+        self,
+        on_mismatch: Callable[..., Any],
+        on_failure: Callable[..., Any],
+        single: bool,
+        kind: Any = None,
+    ) -> Runner:
+        """A callable of arrays around the loaded module."""
+        assert self.module is not None
+        plan, n_args = self.plan, len(self.graph.inputs)
+        leaves = self.inputs[n_args:]
+        numbers = {variable: number for number, variable in enumerate(leaves)}
+        swapped = {shared for shared, _ in plan.swaps}
+        hosted = self.text.hosted
+        return make_runner(
+            self.module,
+            arguments=[(v.name or f"argument {k}", v.dtype, v.type.shape) for k, v in enumerate(self.graph.inputs)],
+            shared=[(_storage(v), v.dtype, v.type.shape) for v in leaves],
+            shared_names=[v.name or f"shared variable {k}" for k, v in enumerate(leaves)],
+            outputs=[(v.dtype, v.ndim) for v in plan.outputs],
+            updates=[(numbers[shared], output) for shared, output in plan.swaps],
+            in_place=[numbers[shared] for shared, _ in self.graph.updates if shared not in swapped],
+            n_visible=len(self.graph.outputs),
+            single=single,
+            n_slots=plan.slots,
+            n_values=len(plan.values),
+            n_sizes=len(self.sizes.numbers),
+            n_steps=len(plan.order) + 1,
+            host=self._host if hosted else None,
+            host_signature={
+                step: ([(v.dtype, v.ndim) for v in node.inputs], [(v.dtype, v.ndim) for v in node.outputs])
+                for step, node in hosted.items()
+            },
+            on_mismatch=on_mismatch,
+            on_failure=on_failure,
+            kind=kind,
+        )
+
+    def _host(self, step: int, inputs: Sequence[Any]) -> list[Any]:
+        return run_node(self.text.hosted[step], inputs)
+
+
+def _storage(variable: Variable) -> list[Any]:
+    if isinstance(variable, Shared):
+        return variable.storage
+    assert isinstance(variable, Constant)
+    return [np.require(variable.data, requirements="CA")]
+
+
+def make_c_program(graph: Graph) -> CProgram:
+    """Schedule, lower and emit a rewritten graph."""
+    start = time.perf_counter()
+    expanded, _ = rewrite(graph, LOWERING, "lower")
+    schedule = Schedule(expanded, has_kernel)
+    inputs = _memory_inputs(schedule)
+    sizes = SizeTable(schedule)
+    lowered = lower(schedule, sizes, inputs)
+    plan = plan_memory(expanded, schedule, lowered, sizes, inputs)
+    scheduled = time.perf_counter()
+    blas = find_blas()
+    text = c_emit.emit(schedule, plan, sizes, inputs, blas.integer_bits if blas else 32)
+    emitted = time.perf_counter()
+    program = CProgram(schedule.graph, inputs, schedule, plan, sizes, text)
+    program.seconds = {"schedule": scheduled - start, "emit": emitted - scheduled}
+    return program
+
+
+def _memory_inputs(schedule: Schedule) -> list[Variable]:
+    """Arguments, then shared variables, then constants that are no single number."""
+    graph = schedule.graph
+    leaves = graph_inputs(graph.results, graph.inputs)
+    shared: list[Variable] = [v for v in leaves if isinstance(v, Shared)]
+    shared += [s for s, _ in graph.updates if s not in shared]
+    constants = [v for v in leaves if isinstance(v, Constant) and uniform_value(v) is None]
+    return [*graph.inputs, *shared, *constants]
+
+
+def kernels_of(program: CProgram, after: Graph) -> tuple[Kernel, ...]:
+    """The program's steps for the record, in terms of the nodes of the optimised graph."""
+    known = set(after.nodes())
+    made = []
+    for number, unit in enumerate(program.plan.order):
+        nodes = dict.fromkeys(as_recorded(node, known) for node in unit.unit.nodes)
+        made.append(
+            Kernel(
+                number,
+                {"library": "blas", "host": "host"}.get(unit.unit.role, "loops"),
+                tuple(nodes),
+                tuple(sorted(reads_of(unit, program.schedule), key=lambda v: v.label())),
+                unit.writes,
+                {v: program.plan.in_place[v] for v in unit.writes if v in program.plan.in_place},
+                number >= len(program.plan.order) - program.plan.commits,
+                program.text.spans[number],
+            )
+        )
+    return tuple(made)
+
+
+def as_recorded(node: Apply, known: set[Apply]) -> Apply:
+    """The node of the optimised graph that a node of the program is, or is part of."""
+    seen = node
+    while seen not in known and seen.origin.replaces is not None:
+        seen = seen.origin.replaces
+    return seen if seen in known else node
+
+
+def record(name: str, mode: Mode, before: Graph, after: Graph, steps: Sequence[Step], seconds: dict[str, float]) -> Compilation:
+    """The record of a function that NumPy runs; :func:`record_c` adds the C program."""
+    return Compilation(name, mode.name, before, after, tuple(steps), seconds=seconds)
+
+
+def record_c(compilation: Compilation, program: CProgram) -> Compilation:
+    """The record with its kernels, source and compiler command."""
+    assert program.module is not None
+    known = set(compilation.after.nodes())
+    lines: dict[Apply, int] = {}
+    for number, line in enumerate(program.text.lines, 1):
+        if line.node is not None:
+            lines.setdefault(as_recorded(line.node, known), number)
+    return replace(
+        compilation,
+        kernels=kernels_of(program, compilation.after),
+        source=Source(program.text.text, lines),
+        backend="c",
+        seconds={**compilation.seconds, **program.seconds, "compile": program.module.seconds},
+        command=tuple(program.module.command),
+        cached=program.module.hit,
+    )
+
+
+def try_c(graph: Graph, name: str) -> CProgram | None:
+    """A loaded C program, or None after one warning when there is no working compiler."""
+    program = make_c_program(graph)
+    try:
+        program.load(name)
+    except CompileError as error:
+        warn_once(f"{error}\nFunctions run on NumPy instead, which is slower but equal.")
+        return None
+    return program

@@ -1,0 +1,260 @@
+"""One way to write each thing, so that the rules after these need to know only one.
+
+Constants are folded, a minus sign moves out of products and sums until it meets another,
+conversions that undo each other go, a choice that is no choice is made. Nothing here costs
+anything at run time. What concerns sizes and axes is in
+:mod:`workbench.compile.rules.shapes`, what concerns places in
+:mod:`workbench.compile.rules.indexing`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from workbench.compile.rewrite import SMALL, Context, node_rule, tagged, uniform_value
+from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.op import Generator, Op
+from workbench.core.ops.elementwise import (
+    Abs,
+    Add,
+    Cast,
+    Mul,
+    Neg,
+    Reciprocal,
+    Sub,
+    Switch,
+    TrueDiv,
+    abs,
+    add,
+    cast,
+    kind,
+    mul,
+    neg,
+    reciprocal,
+    sub,
+    true_div,
+)
+from workbench.core.ops.linalg import Dot
+from workbench.core.ops.reduction import Sum
+from workbench.core.ops.shape import BroadcastTo
+
+
+@node_rule(Op)
+def fold_constants(node: Apply):
+    """What depends on constants only is computed now, up to 10,000 elements.
+
+    A stretched constant stays a view of the small one, and a range its three bounds. What
+    raises an error is left to raise it at run time, where it has the user's line.
+    """
+    if isinstance(node.op, Generator):
+        return None
+    if not node.inputs or not all(isinstance(v, Constant) for v in node.inputs):
+        return None
+    arrays = [v.data for v in node.inputs]
+    if any(a.size > SMALL for a in arrays):
+        return None
+    for variable in node.outputs:
+        known = [size for size in variable.type.shape if size is not None]
+        if math.prod(known) > SMALL:
+            return None
+    if isinstance(node.op, BroadcastTo) and node.output.type.shape != arrays[0].shape:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            results = node.op.evaluate(node, arrays)
+    except Exception:
+        return None
+    if any(result.size > SMALL for result in results):
+        return None
+    return [Constant(result) for result in results]
+
+
+# --- the minus sign ----------------------------------------------------------------------
+
+
+def negated(variable: Variable) -> Variable | None:
+    """What `variable` is the negative of: x for ``-x``."""
+    if variable.owner is not None and isinstance(variable.owner.op, Neg):
+        return variable.owner.inputs[0]
+    return None
+
+
+@node_rule(Neg)
+def neg_of_neg(node: Apply):
+    """-(-x) is x."""
+    return negated(node.inputs[0])
+
+
+@node_rule(Mul, TrueDiv)
+def neg_of_factor(node: Apply):
+    """(-x) y is -(x y): outside the product the sign can meet another."""
+    x, y = node.inputs
+    a, b = negated(x), negated(y)
+    if a is None and b is None:
+        return None
+    product = node.op(x if a is None else a, y if b is None else b)
+    return product if a is not None and b is not None else neg(product)
+
+
+@node_rule(Reciprocal)
+def neg_of_divisor(node: Apply):
+    """1 / (-x) is -(1 / x)."""
+    x = negated(node.inputs[0])
+    return None if x is None or not x.type.is_float else neg(reciprocal(x))
+
+
+@node_rule(Dot)
+def neg_of_dot(node: Apply):
+    """dot(-x, y) is -dot(x, y), and the sign can join the factor of a gemm."""
+    x, y = node.inputs
+    a, b = negated(x), negated(y)
+    if a is None and b is None:
+        return None
+    product = node.op(x if a is None else a, y if b is None else b)
+    return product if a is not None and b is not None else neg(product)
+
+
+@node_rule(Add)
+def add_of_neg(node: Apply):
+    """x + (-y) is x - y, exactly."""
+    x, y = node.inputs
+    if node.output.dtype == "bool":
+        return None
+    if (b := negated(y)) is not None:
+        return sub(x, b)
+    if (a := negated(x)) is not None:
+        return sub(y, a)
+    return None
+
+
+@node_rule(Sub)
+def sub_of_neg(node: Apply):
+    """x - (-y) is x + y, exactly."""
+    x, y = node.inputs
+    b = negated(y)
+    return None if b is None else add(x, b)
+
+
+@node_rule(Sub, tags=["finite_math"])
+def neg_minus(node: Apply):
+    """-x - y is -(x + y), but for the sign of a zero."""
+    x, y = node.inputs
+    a = negated(x)
+    return None if a is None else neg(add(a, y))
+
+
+@node_rule(Neg, tags=["finite_math"])
+def neg_of_difference(node: Apply):
+    """-(x - y) is y - x, but for the sign of a zero."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Sub):
+        return None
+    x, y = inner.inputs
+    return sub(y, x)
+
+
+@node_rule(Neg)
+def neg_of_multiple(node: Apply):
+    """-(2 x) is (-2) x; -(x / 2) is x / (-2)."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Mul | TrueDiv):
+        return None
+    x, y = inner.inputs
+    if isinstance(x, Constant) and uniform_value(x) is not None:
+        return inner.op(Constant(-x.data), y)
+    if isinstance(y, Constant) and uniform_value(y) is not None:
+        return inner.op(x, Constant(-y.data))
+    return None
+
+
+@node_rule(Sum, tags=["finite_math"])
+def sum_of_neg(node: Apply):
+    """A sum of negatives is the negative of the sum: one sign in place of many."""
+    x = negated(node.inputs[0])
+    if x is None or x.dtype != node.output.dtype:
+        return None
+    return neg(node.op(x))
+
+
+@node_rule(Abs)
+def abs_of_neg(node: Apply):
+    """|-x| is |x|, and ||x|| too."""
+    x = negated(node.inputs[0])
+    if x is not None:
+        return abs(x)
+    inner = node.inputs[0].owner
+    return inner.outputs[0] if inner is not None and isinstance(inner.op, Abs) else None
+
+
+# --- conversion and choice ---------------------------------------------------------------
+
+
+def lossless(have: str, want: str) -> bool:
+    """Whether every value of one dtype has an equal in the other, and comes back the same.
+
+    >>> lossless("int32", "float64"), lossless("int64", "float64")
+    (True, False)
+    """
+    if have == want or have == "bool":
+        return True
+    if kind(have) in "iu" and kind(want) in "fc":
+        return np.iinfo(have).bits <= np.finfo(want).nmant + 1
+    return bool(np.can_cast(have, want, "safe"))
+
+
+@node_rule(Cast)
+def cast_of_cast(node: Apply):
+    """A conversion through a dtype that holds every value is one conversion, or none."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Cast):
+        return None
+    (x,) = inner.inputs
+    last = node.output.dtype
+    if not lossless(x.dtype, inner.op.dtype):
+        return None
+    if x.dtype == last:
+        return x
+    if kind(inner.op.dtype) in "fc" and kind(last) in "iu" and not lossless(x.dtype, last):
+        return None  # out of range a float and an integer become different integers
+    return cast(x, last)
+
+
+@node_rule(Switch)
+def switch_of_constant(node: Apply, context: Context):
+    """A condition known beforehand chooses now."""
+    condition, x, y = node.inputs
+    known = uniform_value(condition)
+    if known is None or not context.agree(node):
+        return None
+    return context.stretched(x if known else y, node.output)
+
+
+@node_rule(Switch)
+def switch_between_equals(node: Apply, context: Context):
+    """Both branches are one: there is nothing to choose."""
+    _, x, y = node.inputs
+    if x is not y or not context.agree(node):
+        return None
+    return context.stretched(x, node.output)
+
+
+RULES = tagged(
+    "canonical",
+    fold_constants,
+    neg_of_neg,
+    neg_of_factor,
+    neg_of_divisor,
+    neg_of_dot,
+    add_of_neg,
+    sub_of_neg,
+    neg_minus,
+    neg_of_difference,
+    neg_of_multiple,
+    sum_of_neg,
+    abs_of_neg,
+    cast_of_cast,
+    switch_of_constant,
+    switch_between_equals,
+)

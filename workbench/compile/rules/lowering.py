@@ -1,0 +1,16 @@
+"""Names for expressions become those expressions, just before loops are made of them."""
+
+from __future__ import annotations
+
+from workbench.compile.rewrite import node_rule, tagged
+from workbench.core.graph import Apply
+from workbench.core.op import Composite
+
+
+@node_rule(Composite)
+def expand_composite(node: Apply):
+    """Softmax and its like are names while the graph is read; their parts fuse with what is around."""
+    return node.op.expand(*node.inputs)
+
+
+RULES = tagged("lowering", expand_composite)

@@ -1,0 +1,256 @@
+"""Looking into products: does a factor meet, somewhere in there, what it cancels or joins?
+
+A derivative that was taken before any rewriting holds pairs that belong together far apart:
+in ``(g / p + h) * p`` the division is two operations away from the factor that undoes it.
+:class:`Product` pushes one factor into an expression until it meets its partner. It moves
+through products, quotients, signs, sums of such, rearrangements of axes, and the scatter
+that is the derivative of indexing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from workbench.compile.rewrite import Context, uniform_value
+from workbench.core.graph import Apply, Variable, as_variable
+from workbench.core.op import Op
+from workbench.core.ops.elementwise import (
+    Add,
+    DimShuffle,
+    Mul,
+    Neg,
+    Reciprocal,
+    Sqr,
+    Sub,
+    Switch,
+    TrueDiv,
+    mul,
+    neg,
+    pad_left,
+    reciprocal,
+    switch,
+    true_div,
+)
+from workbench.core.ops.indexing import Put, PutSlice, Slice, Take
+from workbench.core.ops.reduction import Sum
+from workbench.core.ops.shape import BroadcastTo
+
+
+class One:
+    """What is left when a factor cancels and nothing else was there."""
+
+
+ONE = One()
+
+Result = Variable | One | None
+
+Path = tuple[int, ...]
+
+VISITS = 100
+"""How many operations a factor is shown to: derivatives need about twenty."""
+
+LEVELS = 6
+"""How deep in a product a factor is looked for."""
+
+
+def node_of(variable: Variable, *ops: type[Op]) -> Apply | None:
+    """The operation that makes `variable`, if it is one of `ops`."""
+    node = variable.owner
+    return node if node is not None and isinstance(node.op, ops) else None
+
+
+def factors(variable: Variable, *ops: type[Op]) -> Iterator[tuple[Variable, Path]]:
+    """Factors of a product that are made by `ops`, each with its place for :func:`without`."""
+    pending: list[tuple[Variable, Path]] = [(variable, ())]
+    while pending:
+        x, path = pending.pop()
+        node = x.owner
+        if node is None or len(path) > LEVELS:
+            continue
+        if isinstance(node.op, ops):
+            yield x, path
+        elif isinstance(node.op, Mul):
+            pending += [(side, (*path, i)) for i, side in enumerate(node.inputs)]
+        elif isinstance(node.op, Neg | TrueDiv):
+            pending.append((node.inputs[0], (*path, 0)))
+
+
+def without(variable: Variable, path: Path) -> Result:
+    """A product without the factor at `path`."""
+    if not path:
+        return ONE
+    node = variable.owner
+    rest = without(node.inputs[path[0]], path[1:])
+    if isinstance(node.op, Mul):
+        other = node.inputs[1 - path[0]]
+        return other if isinstance(rest, One) else mul(rest, other)
+    if isinstance(node.op, Neg):
+        return neg(as_variable(1, variable.dtype) if isinstance(rest, One) else rest)
+    return reciprocal(node.inputs[1]) if isinstance(rest, One) else true_div(rest, node.inputs[1])
+
+
+def stretch_axes(node: Apply) -> tuple[int, ...] | None:
+    """The axes that a DimShuffle puts back where a reduction dropped them, or None."""
+    order = node.op.order
+    kept = [i for i in order if i != "x"]
+    if kept != list(range(node.inputs[0].ndim)) or len(kept) == len(order):
+        return None
+    return tuple(axis for axis, i in enumerate(order) if i == "x")
+
+
+@dataclass
+class Product:
+    """Pushes the factor into an expression.
+
+    Attributes
+    ----------
+    context
+        Finds what exists already.
+    join
+        ``join(factor, x)`` is their product when they meet, else None.
+    cancel
+        ``cancel(factor, x)`` is factor / x when they meet, else None.
+    partly
+        Whether in a sum it is enough that one term takes the factor in.
+    """
+
+    context: Context
+    join: Callable[[Variable, Variable, Context], Result]
+    cancel: Callable[[Variable, Variable, Context], Result]
+    partly: bool = False
+    visits: int = VISITS
+
+    def times(self, x: Variable, factor: Variable) -> Result:
+        """``x * factor`` with the factor taken in, or None when nothing in x takes it."""
+        self.visits -= 1
+        joined = self.join(factor, x, self.context)
+        node = x.owner
+        if joined is not None or node is None or self.visits < 0:
+            return joined
+        method = self._methods.get(type(node.op))
+        return None if method is None else method(self, node, factor)
+
+    def over(self, factor: Variable, y: Variable) -> Result:
+        """``factor / y`` when something in the product y cancels it, or None."""
+        self.visits -= 1
+        found = self.cancel(factor, y, self.context)
+        node = y.owner
+        if found is not None or node is None or self.visits < 0:
+            return found
+        if isinstance(node.op, Mul | Sqr):
+            pairs = [node.inputs, node.inputs[::-1]] if isinstance(node.op, Mul) else [node.inputs * 2]
+            for a, b in pairs:
+                found = self.over(factor, a)
+                if found is not None:
+                    return reciprocal(b) if isinstance(found, One) else true_div(found, b)
+        if isinstance(node.op, Neg):
+            found = self.over(factor, node.inputs[0])
+            return None if found is None or isinstance(found, One) else neg(found)
+        return None
+
+    # --- one method for each kind of operation the factor is pushed through
+
+    def _into_mul(self, node: Apply, factor: Variable) -> Result:
+        for x, y in (node.inputs, node.inputs[::-1]):
+            taken = self.times(x, factor)
+            if taken is not None:
+                return fit(y, node.output, self.context) if isinstance(taken, One) else mul(taken, y)
+        return None
+
+    def _into_sqr(self, node: Apply, factor: Variable) -> Result:
+        (x,) = node.inputs
+        taken = self.times(x, factor)
+        return x if isinstance(taken, One) else None if taken is None else mul(taken, x)
+
+    def _into_neg(self, node: Apply, factor: Variable) -> Result:
+        taken = self.times(node.inputs[0], factor)
+        return None if taken is None or isinstance(taken, One) else neg(taken)
+
+    def _into_true_div(self, node: Apply, factor: Variable) -> Result:
+        x, y = node.inputs
+        quotient = self.over(factor, y)
+        if quotient is not None:
+            return fit(x, node.output, self.context) if isinstance(quotient, One) else mul(x, quotient)
+        taken = self.times(x, factor)
+        return reciprocal(y) if isinstance(taken, One) else None if taken is None else true_div(taken, y)
+
+    def _into_reciprocal(self, node: Apply, factor: Variable) -> Result:
+        return self.over(factor, node.inputs[0])
+
+    def _into_sum(self, node: Apply, factor: Variable) -> Result:
+        taken = [self.times(x, factor) for x in node.inputs]
+        if all(t is None for t in taken) or (None in taken and not self.partly):
+            return None
+        if any(isinstance(t, One) for t in taken):
+            return None
+        x, y = (mul(v, factor) if t is None else t for v, t in zip(node.inputs, taken, strict=True))
+        return node.op(x, y) if x.ndim == y.ndim else None
+
+    def _into_switch(self, node: Apply, factor: Variable) -> Result:
+        condition, *branches = node.inputs
+        taken = [x if uniform_value(x) == 0 else self.times(x, factor) for x in branches]
+        if any(t is None or isinstance(t, One) for t in taken) or taken == branches:
+            return None
+        return switch(condition, *taken)
+
+    def _into_broadcast(self, node: Apply, factor: Variable) -> Result:
+        x = node.inputs[0]
+        taken = self.times(x, factor)
+        if taken is None or isinstance(taken, One):
+            return None
+        return fit(taken, node.output, self.context)
+
+    def _into_dimshuffle(self, node: Apply, factor: Variable) -> Result:
+        (x,) = node.inputs
+        inner = node_of(factor, DimShuffle)
+        if inner is not None and inner.op == node.op:
+            before: Variable | None = inner.inputs[0]
+        else:
+            order = tuple(node.op.order.index(i) if i in node.op.order else "x" for i in range(x.ndim))
+            before = self.context.existing(DimShuffle(order), factor) if len(node.op.order) == x.ndim else None
+        taken = None if before is None else self.times(x, before)
+        return taken if taken is None or isinstance(taken, One) else node.op(taken)
+
+    def _into_reduction(self, node: Apply, factor: Variable) -> Result:
+        (x,) = node.inputs
+        kept = iter(range(factor.ndim))
+        order = tuple("x" if axis in node.op.axes else next(kept) for axis in range(x.ndim))
+        before = self.context.existing(DimShuffle(order), factor)
+        taken = None if before is None else self.times(x, before)
+        return None if taken is None or isinstance(taken, One) else node.op(taken)
+
+    def _into_put(self, node: Apply, factor: Variable) -> Result:
+        base, part, *places = node.inputs
+        if not node.op.add or uniform_value(base) != 0:
+            return None
+        taking = Take(node.op.axes) if isinstance(node.op, Put) else Slice(node.op.index)
+        before = self.context.existing(taking, factor, *places)
+        taken = None if before is None else self.times(part, before)
+        if taken is None:
+            return None
+        if isinstance(taken, One):
+            taken = fit(as_variable(1, part.dtype), part, self.context)
+        return node.op(base, taken, *places)
+
+    _methods = {
+        Mul: _into_mul,
+        Sqr: _into_sqr,
+        Neg: _into_neg,
+        TrueDiv: _into_true_div,
+        Reciprocal: _into_reciprocal,
+        Add: _into_sum,
+        Sub: _into_sum,
+        Switch: _into_switch,
+        BroadcastTo: _into_broadcast,
+        DimShuffle: _into_dimshuffle,
+        Sum: _into_reduction,
+        Put: _into_put,
+        PutSlice: _into_put,
+    }
+
+
+def fit(value: Variable, like: Variable, context: Context) -> Variable:
+    """`value` with every axis of `like`, stretched where it is 1 by declaration."""
+    value = pad_left(value, like.ndim)
+    return value if value.broadcastable == like.broadcastable else context.stretched(value, like)

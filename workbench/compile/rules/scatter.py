@@ -1,0 +1,93 @@
+"""What indexing by integer arrays leaves in a gradient: zeros with a few elements added.
+
+Choosing one element a row, ``p[arange(n), y]``, has a derivative that is zero but for one
+element a row. These rules keep it from being written out.
+"""
+
+from __future__ import annotations
+
+from workbench.compile.rewrite import Context, node_rule, tagged, uniform_value
+from workbench.compile.rules.products import node_of
+from workbench.core.graph import Apply, Variable
+from workbench.core.op import known_int
+from workbench.core.ops.creation import ARange
+from workbench.core.ops.elementwise import Add, DimShuffle, Sub, as_variable, neg, switch
+from workbench.core.ops.indexing import OneHot, Put
+from workbench.core.ops.reduction import Sum
+from workbench.core.ops.shape import BroadcastTo, size_variable
+
+
+def scattered(variable: Variable) -> Apply | None:
+    """The operation that makes `variable` when it adds elements to zeros."""
+    node = node_of(variable, Put)
+    return node if node is not None and node.op.add and uniform_value(node.inputs[0]) == 0 else None
+
+
+def counts_up(places: Variable, size, context: Context) -> bool:
+    """Whether `places` is 0, 1, … `size` - 1."""
+    node = node_of(places, ARange)
+    if node is None:
+        return False
+    start, _, step = node.inputs
+    return known_int(start) == 0 and known_int(step) == 1 and context.same_size(context.sizes(places)[0], size)
+
+
+@node_rule(Put)
+def put_everywhere(node: Apply, context: Context):
+    """An element added to zeros at each place in turn: the result is the elements."""
+    if scattered(node.output) is None or node.op.axes != 1 or node.inputs[2].ndim != 1:
+        return None
+    _, part, places = node.inputs
+    return part if counts_up(places, context.sizes(node.output)[0], context) else None
+
+
+@node_rule(Sum)
+def sum_of_scattered(node: Apply, context: Context):
+    """A sum over the columns of one element a row needs no columns.
+
+    Only while somebody else reads the array: its making is what checks the places.
+    """
+    put = scattered(node.inputs[0])
+    if put is None or context.readers.get(put.output, 1) < 2 or node.op.axes != (put.op.axes - 1,) or put.op.axes < 2:
+        return None
+    _, part, *places = put.inputs
+    if any(place.type.shape != places[-1].type.shape for place in places):
+        return None
+    zeros = BroadcastTo(node.output.ndim)(
+        DimShuffle(("x",) * node.output.ndim)(as_variable(0, part.dtype)),
+        *map(size_variable, context.sizes(node.output)),
+    )
+    return Put(put.op.axes - 1, True)(zeros, part, *places[:-1])
+
+
+@node_rule(Put)
+def one_hot(node: Apply, context: Context):
+    """One element a row is a choice in every column: it joins the loop that reads it."""
+    if scattered(node.output) is None or node.op.axes != 2 or node.output.ndim != 2:
+        return None
+    _, part, rows, columns = node.inputs
+    sizes = context.sizes(node.output)
+    full = columns.ndim == 1 and context.same_size(context.sizes(columns)[0], sizes[0])
+    if not full or not counts_up(rows, sizes[0], context):
+        return None
+    chosen = OneHot()(columns, size_variable(sizes[1]))
+    return switch(chosen, DimShuffle((0, "x"))(part), 0)
+
+
+@node_rule(Add, Sub, tags=["finite_math"])
+def scatter_onto_sum(node: Apply, context: Context):
+    """What is added to zeros and then to an array is added to the array at once."""
+    x, y = node.inputs
+    minus = isinstance(node.op, Sub)
+    for a, b in ((x, y), (y, x)):
+        put = scattered(a)
+        if put is None or context.readers.get(a, 1) > 1 or not context.same_sizes(a, b):
+            continue
+        _, part, *places = put.inputs
+        if minus and a is y:
+            part = neg(part)
+        return put.op(neg(b) if minus and b is y else b, part, *places)
+    return None
+
+
+RULES = tagged("scatter", put_everywhere, sum_of_scattered, one_hot, scatter_onto_sum)

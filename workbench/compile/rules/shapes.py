@@ -1,0 +1,294 @@
+"""Sizes without values, and values without needless views.
+
+A size is traced back to the function's arguments, so that ``exp(x).shape[0]`` never computes
+an exponential. Arrays of one value are stretched as late as possible, rearrangements are
+joined, and what leaves the shape as it is goes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from workbench.compile.rewrite import Context, node_rule, tagged
+from workbench.core.graph import Apply, Variable
+from workbench.core.op import Elementwise, Reduction, Size, known_int
+from workbench.core.ops.elementwise import DimShuffle, Fill, Mul, cast, neq
+from workbench.core.ops.reduction import All, Any_, Max, Min, Prod, Sum
+from workbench.core.ops.shape import (
+    BroadcastTo,
+    MakeVector,
+    Reshape,
+    Shape,
+    SizeOf,
+    SpecifyShape,
+    dimshuffle,
+    size_variable,
+)
+
+# --- sizes -------------------------------------------------------------------------------
+
+
+@node_rule(SizeOf)
+def size_of_argument(node: Apply, context: Context):
+    """A size follows from those of the arguments: the array need not be computed for it."""
+    return size_variable(context.sizes(node.inputs[0])[node.op.axis])
+
+
+@node_rule(Shape)
+def shape_as_sizes(node: Apply, context: Context):
+    """A shape is a vector of sizes, each traced back on its own."""
+    sizes = context.sizes(node.inputs[0])
+    return MakeVector()(*map(size_variable, sizes)) if sizes else None
+
+
+@node_rule(SpecifyShape)
+def checked_shape(node: Apply, context: Context):
+    """A size that is known beforehand needs no check at run time."""
+    x, *wanted = node.inputs
+    for have, want in zip(context.sizes(x), wanted, strict=True):
+        size = known_int(want)
+        if size != -1 and not context.same_size(have, want if size is None else size):
+            return None
+    return x
+
+
+# --- rearranged axes ---------------------------------------------------------------------
+
+
+@node_rule(DimShuffle)
+def dimshuffle_of_dimshuffle(node: Apply):
+    """Two rearrangements of axes are one, and one that changes nothing is none."""
+    x, order = node.inputs[0], node.op.order
+    inner = x.owner
+    if inner is not None and isinstance(inner.op, DimShuffle):
+        x = inner.inputs[0]
+        order = tuple("x" if i == "x" else inner.op.order[i] for i in order)
+    elif order != tuple(range(x.ndim)):
+        return None
+    return x if order == tuple(range(x.ndim)) else DimShuffle(order)(x)
+
+
+@node_rule(DimShuffle)
+def dimshuffle_of_broadcast(node: Apply):
+    """Axes are rearranged before an array is stretched, so that the stretching meets its reader."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, BroadcastTo):
+        return None
+    x, *sizes = inner.inputs
+    order = node.op.order
+    new_sizes = [size_variable(1) if i == "x" else sizes[i] for i in order]
+    return BroadcastTo(len(order))(node.op(x), *new_sizes)
+
+
+@node_rule(Elementwise)
+def function_of_dimshuffle(node: Apply):
+    """A function of one operand is computed before its axes are rearranged, where others meet it."""
+    inner = node.inputs[0].owner
+    if len(node.inputs) != 1 or inner is None or not isinstance(inner.op, DimShuffle):
+        return None
+    return inner.op(node.op(inner.inputs[0]))
+
+
+# --- stretched arrays --------------------------------------------------------------------
+
+
+@node_rule(Fill)
+def fill_as_broadcast(node: Apply, context: Context):
+    """An array filled with a value is the value stretched: of the array only its sizes matter."""
+    value = node.inputs[1]
+    return context.stretched(value, node.output) if context.agree(node) else None
+
+
+@node_rule(BroadcastTo)
+def broadcast_to_own_sizes(node: Apply, context: Context):
+    """Stretching to the sizes an array has changes nothing."""
+    x = node.inputs[0]
+    return x if context.same_sizes(x, node.output) else None
+
+
+@node_rule(BroadcastTo)
+def broadcast_of_broadcast(node: Apply, context: Context):
+    """What is stretched twice is stretched to the last sizes at once."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, BroadcastTo):
+        return None
+    first, last = context.sizes(inner.output), context.sizes(node.output)
+    for static, a, b in zip(inner.output.type.shape, first, last, strict=True):
+        if static != 1 and not context.same_size(a, b):
+            return None
+    return node.op(inner.inputs[0], *node.inputs[1:])
+
+
+def stretched_axes(variable: Variable) -> set[int]:
+    """Along which axes a variable is a broadcast view."""
+    node = variable.owner
+    if node is None or not isinstance(node.op, BroadcastTo):
+        return set()
+    pairs = zip(node.inputs[0].type.shape, variable.type.shape, strict=True)
+    return {axis for axis, (have, want) in enumerate(pairs) if have == 1 and want != 1}
+
+
+def unstretched(variable: Variable, axes: Collection[int], context: Context) -> Variable:
+    """A broadcast view with size 1 along `axes`: what it views, or a smaller view of that."""
+    x, *sizes = variable.owner.inputs
+    left = [1 if axis in axes else size for axis, size in enumerate(context.sizes(variable))]
+    if all(map(context.same_size, context.sizes(x), left)):
+        return x
+    return BroadcastTo(x.ndim)(x, *map(size_variable, left))
+
+
+@node_rule(Elementwise)
+def elementwise_of_broadcasts(node: Apply, context: Context):
+    """Where every operand is one value repeated, compute with the value and repeat the result.
+
+    The backward walk starts from a stretched 1: without this rule every gradient carries
+    arrays of equal numbers.
+    """
+    if not node.output.ndim or not any(stretched_axes(v) for v in node.inputs):
+        return None
+    axes = []
+    for axis, size in enumerate(node.output.type.shape):
+        long = [v for v in node.inputs if v.type.shape[axis] != 1]
+        if size == 1 or not all(axis in stretched_axes(v) for v in long):
+            continue
+        sizes = [context.sizes(v)[axis] for v in long]
+        if all(context.same_size(s, sizes[0]) for s in sizes):
+            axes.append(axis)
+    if not axes:
+        return None
+    operands = [unstretched(v, axes, context) if stretched_axes(v) & {*axes} else v for v in node.inputs]
+    sizes = map(size_variable, context.sizes(node.output))
+    return BroadcastTo(node.output.ndim)(node.op(*operands), *sizes)
+
+
+@node_rule(Elementwise)
+def broadcast_in_elementwise(node: Apply, context: Context):
+    """An operand need not be stretched where another already has the size: the loop does it."""
+    operands = list(node.inputs)
+    changed = False
+    for i, operand in enumerate(operands):
+        needless = {
+            axis
+            for axis in stretched_axes(operand)
+            if any(
+                j != i and v.type.shape[axis] != 1 and context.same_size(context.sizes(v)[axis], context.sizes(operand)[axis])
+                for j, v in enumerate(operands)
+            )
+        }
+        if needless:
+            operands[i] = unstretched(operand, needless, context)
+            changed = True
+    return node.op(*operands) if changed else None
+
+
+# --- reshape -----------------------------------------------------------------------------
+
+
+def factors_of_size(sizes: Sequence[Size]) -> tuple[int, Counter[Variable]]:
+    """The product of sizes as a number and how often each variable occurs in it."""
+    known, unknown = 1, Counter[Variable]()
+    pending = list(sizes)
+    while pending:
+        size = pending.pop()
+        number = known_int(size)
+        if number is not None:
+            known *= number
+        elif size.owner is not None and isinstance(size.owner.op, Mul):
+            pending.extend(size.owner.inputs)
+        else:
+            unknown[size] += 1
+    return known, unknown
+
+
+@node_rule(Reshape)
+def reshape_of_reshape(node: Apply, context: Context):
+    """Only the last of two shapes matters, where the first is known to fit."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Reshape):
+        return None
+    x = inner.inputs[0]
+    if factors_of_size(context.sizes(x)) != factors_of_size(context.sizes(inner.output)):
+        return None
+    return node.op(x, *node.inputs[1:])
+
+
+@node_rule(Reshape)
+def reshape_to_own_sizes(node: Apply, context: Context):
+    """A reshape that only adds or drops axes of size 1 is a rearrangement, or nothing."""
+    x = node.inputs[0]
+    have, want = context.sizes(x), context.sizes(node.output)
+    long = [axis for axis, size in enumerate(x.type.shape) if size != 1]
+    kept = [size for size, static in zip(want, node.output.type.shape, strict=True) if static != 1]
+    if len(long) != len(kept) or not all(context.same_size(have[a], s) for a, s in zip(long, kept, strict=True)):
+        return None
+    source = iter(long)
+    return dimshuffle(x, *("x" if size == 1 else next(source) for size in node.output.type.shape))
+
+
+# --- reductions --------------------------------------------------------------------------
+
+PLAIN = (Sum, Prod, Max, Min, All, Any_)
+
+
+@node_rule(*PLAIN)
+def reduction_of_one(node: Apply):
+    """There is nothing to gather along an axis of size 1."""
+    x, axes = node.inputs[0], node.op.axes
+    left = tuple(a for a in axes if x.type.shape[a] != 1)
+    if left == axes and axes:
+        return None
+    gone = [a for a in axes if a not in left]
+    kept = [a for a in range(x.ndim) if a not in gone]
+    smaller = dimshuffle(x, *kept)
+    if left:
+        return type(node.op)(tuple(kept.index(a) for a in left))(smaller)
+    return neq(smaller, 0) if isinstance(node.op, All | Any_) else cast(smaller, node.output.dtype)
+
+
+@node_rule(*PLAIN)
+def reduction_of_reduction(node: Apply, context: Context):
+    """Two sums, products or extremes after each other are one over all their axes."""
+    inner = node.inputs[0].owner
+    if inner is None or type(inner.op) is not type(node.op) or context.readers.get(inner.output, 1) > 1:
+        return None
+    x = inner.inputs[0]
+    outer = [a for a in range(x.ndim) if a not in inner.op.axes]
+    return type(node.op)(tuple(sorted([*inner.op.axes, *(outer[a] for a in node.op.axes)])))(x)
+
+
+@node_rule(*PLAIN)
+def reduction_of_dimshuffle(node: Apply):
+    """Axes that vanish need not be rearranged before."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, DimShuffle):
+        return None
+    x, order = inner.inputs[0], inner.op.order
+    if any(order[a] == "x" for a in node.op.axes):
+        return None
+    axes = tuple(sorted(int(order[a]) for a in node.op.axes))
+    left = [a for a in range(x.ndim) if a not in axes]
+    kept = [i for a, i in enumerate(order) if a not in node.op.axes]
+    return dimshuffle(type(node.op)(axes)(x), *("x" if i == "x" else left.index(int(i)) for i in kept))
+
+
+RULES = tagged(
+    "canonical",
+    size_of_argument,
+    shape_as_sizes,
+    checked_shape,
+    dimshuffle_of_dimshuffle,
+    dimshuffle_of_broadcast,
+    function_of_dimshuffle,
+    fill_as_broadcast,
+    broadcast_to_own_sizes,
+    broadcast_of_broadcast,
+    elementwise_of_broadcasts,
+    broadcast_in_elementwise,
+    reshape_of_reshape,
+    reshape_to_own_sizes,
+    reduction_of_one,
+    reduction_of_reduction,
+    reduction_of_dimshuffle,
+)

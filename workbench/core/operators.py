@@ -1,0 +1,114 @@
+"""Methods and operators of variables: the functions of :mod:`workbench.core.ops`, spelt as NumPy does.
+
+They are attached here, once, because the ops build on :class:`~workbench.core.graph.Variable`.
+``==`` and ``!=`` stay identity: write ``T.eq`` and ``T.neq``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from workbench.core.graph import Variable
+from workbench.core.ops import elementwise as ew
+from workbench.core.ops import indexing, linalg, mathematics, reduction, shape
+
+
+def _reflected(function: Callable[[Any, Any], Variable]) -> Callable[[Any, Any], Variable]:
+    def method(self: Any, other: Any) -> Variable:
+        return function(other, self)
+
+    return method
+
+
+def _iterate(self: Variable) -> Iterator[Variable]:
+    return iter([indexing.index(self, i) for i in range(_length(self))])
+
+
+def _length(self: Variable) -> int:
+    if not self.ndim or self.type.shape[0] is None:
+        raise TypeError(
+            f"the length of {self.label()}: {self.type} is not known while the graph is built; "
+            "use .shape[0] for its symbolic size."
+        )
+    return self.type.shape[0]
+
+
+def _reshape(self: Variable, *newshape: Any, ndim: int | None = None) -> Variable:
+    return shape.reshape(self, newshape[0] if len(newshape) == 1 else newshape, ndim)
+
+
+def _transpose(self: Variable, *axes: Any) -> Variable:
+    if not axes or axes == (None,):
+        return shape.transpose(self)
+    return shape.transpose(self, axes[0] if isinstance(axes[0], list | tuple) else axes)
+
+
+def _size(self: Variable) -> Variable:
+    return shape.size_variable(shape.product_size(shape.sizes_of(self)))
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": ew.add,
+    "sub": ew.sub,
+    "mul": ew.mul,
+    "truediv": ew.true_div,
+    "floordiv": ew.floor_div,
+    "mod": ew.mod,
+    "pow": mathematics.pow,
+    "and": ew.and_,
+    "or": ew.or_,
+    "xor": ew.xor,
+    "matmul": linalg.dot,
+}
+
+METHODS: dict[str, Any] = {
+    "__lt__": ew.lt,
+    "__le__": ew.le,
+    "__gt__": ew.gt,
+    "__ge__": ew.ge,
+    "__neg__": ew.neg,
+    "__abs__": ew.abs,
+    "__invert__": ew.invert,
+    "__getitem__": indexing.index,
+    "__iter__": _iterate,
+    "__len__": _length,
+    "sum": reduction.sum,
+    "prod": reduction.prod,
+    "mean": reduction.mean,
+    "var": reduction.var,
+    "std": reduction.std,
+    "max": reduction.max,
+    "min": reduction.min,
+    "argmax": reduction.argmax,
+    "argmin": reduction.argmin,
+    "all": reduction.all,
+    "any": reduction.any,
+    "dot": linalg.dot,
+    "astype": ew.cast,
+    "clip": ew.clip,
+    "round": ew.round,
+    "dimshuffle": shape.dimshuffle,
+    "reshape": _reshape,
+    "flatten": shape.flatten,
+    "ravel": shape.ravel,
+    "squeeze": shape.squeeze,
+    "swapaxes": shape.swapaxes,
+    "transpose": _transpose,
+    "take": indexing.take,
+    "shape": property(shape.shape),
+    "size": property(_size),
+    "T": property(shape.transpose),
+}
+
+
+def attach() -> None:
+    """Give :class:`Variable` its methods and operators."""
+    for name, function in OPERATORS.items():
+        setattr(Variable, f"__{name}__", function)
+        setattr(Variable, f"__r{name}__", _reflected(function))
+    for name, method in METHODS.items():
+        setattr(Variable, name, method)
+
+
+attach()
