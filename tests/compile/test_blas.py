@@ -16,8 +16,9 @@ typedef int{bits}_t blas_int;
 static void *const *table;
 void wb_bind(void *const *blas) {{ table = blas; }}
 void product(double *a, double *b, double *c, int64_t n) {{
-  typedef void routine(int, int, int, blas_int, blas_int, blas_int, double, const double *,
-                       blas_int, const double *, blas_int, double, double *, blas_int);
+  typedef void routine(int, int, int, blas_int, blas_int, blas_int, double,
+                       const double *, blas_int, const double *, blas_int, double,
+                       double *, blas_int);
   ((routine *)table[WB_DGEMM])(101, 111, 111, n, n, n, 1, a, n, b, n, 0, c, n);
 }}
 """

@@ -104,6 +104,17 @@ def test_a_discarded_entry_is_built_again(root):
     assert fetch(cache, "a")
 
 
+def test_a_cleared_cache_is_empty(root):
+    cache = Cache(root)
+    fetch(cache, "a")
+    fetch(cache, "b")
+
+    cache.clear()
+
+    assert list(root.iterdir()) == []
+    assert fetch(cache, "a")
+
+
 # Damage
 
 

@@ -437,6 +437,40 @@ def test_a_strided_or_read_only_variable_is_replaced(kind):
         np.testing.assert_array_equal(value, before)
 
 
+def test_a_read_only_variable_that_is_only_read_stays(kind):
+    storage = [np.zeros(1)]
+    storage[0].flags.writeable = False
+    array = storage[0]
+    f = runner(
+        [ADD_ONE],
+        kind,
+        shared=[(storage, "float64", (None,))],
+    )
+
+    f(np.zeros(1))
+
+    assert storage[0] is array
+
+
+def test_variables_that_share_an_array_are_parted(kind):
+    array = np.arange(3.0)
+    storages = [[array], [array]]
+    f = runner(
+        [IN_PLACE],
+        kind,
+        shared=[(storage, "float64", (None,)) for storage in storages],
+        outputs=[],
+        n_visible=0,
+        single=False,
+        in_place=[0],
+    )
+
+    f(np.ones(3))
+
+    np.testing.assert_array_equal(storages[0][0], [1, 2, 3])
+    np.testing.assert_array_equal(storages[1][0], [0, 1, 2])
+
+
 def test_an_update_of_a_visible_output_is_refused(kind):
     with pytest.raises(ValueError, match="out of range"):
         runner(
@@ -469,21 +503,29 @@ def test_an_interrupt_changes_all_shared_variables_or_none(kind):
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     random = np.random.default_rng(0)
     caught = 0
+
+    def call():
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            f()
+
+    gc.collect()
+    gc.disable()  # Python forgets an interrupt that falls into a finalizer.
     try:
         for _ in range(300):
             before = storages[0][0][0]
             try:
                 signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3))
-                while True:
-                    f()
+                call()
             except KeyboardInterrupt:
                 caught += 1
             values = {float(storage[0][0]) for storage in storages}
             assert len(values) == 1
             assert values.pop() >= before
     finally:
-        signal.signal(signal.SIGALRM, previous)
+        gc.enable()
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
     f()
     assert caught == 300

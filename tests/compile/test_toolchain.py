@@ -143,7 +143,7 @@ def test_the_key_holds_all_that_matters(monkeypatch):
         assert key() != base
     with config.change(cc="gcc" if "gcc" not in find_compiler().path else "cc"):
         assert key() != base
-    stripped = tuple(f for f in cpu_features() if f != "avx2") + ("x",)
+    stripped = (*(f for f in cpu_features() if f != "avx2"), "x")
     monkeypatch.setattr(toolchain, "cpu_features", lambda: stripped)
     assert key() != base
 
@@ -223,7 +223,8 @@ def fake(folder, body, version="fake 1.0"):
     folder.mkdir(exist_ok=True)
     path = folder / "cc"
     path.write_text(
-        f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{version}"; exit 0; fi\n{body}\n'
+        '#!/bin/sh\nif [ "$1" = --version ]; then\n'
+        f'echo "{version}"; exit 0; fi\n{body}\n'
     )
     path.chmod(0o755)
     return str(path)
@@ -283,7 +284,8 @@ def test_an_interrupt_ends_the_compiler(tmp_path):
         "import sys\n"
         "from workbench.compile.c.toolchain import build\n"
         "from workbench.config import config\n"
-        f"config.cc, config.cache_dir = {fake(tmp_path / 'bin', body)!r}, {str(tmp_path)!r}\n"
+        f"config.cc = {fake(tmp_path / 'bin', body)!r}\n"
+        f"config.cache_dir = {str(tmp_path)!r}\n"
         "build('int x;', 'f')"
     )
     process = subprocess.Popen(

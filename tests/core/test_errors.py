@@ -1,4 +1,4 @@
-"""The texts of errors: what happened, the user's line with carets, the inputs, a hint."""
+"""The texts of errors: what happened, the line with carets, the inputs, a hint."""
 
 import re
 
@@ -11,7 +11,7 @@ from workbench.core.evaluate import evaluate
 
 
 def text_of(error):
-    """The message with N for each digit of a line number; carets stay where they are."""
+    """The message with N for each digit of a line number, so that carets stay."""
     return re.sub(r"(?<=\.py:)\d+", lambda found: "N" * len(found[0]), str(error.value))
 
 
@@ -21,14 +21,15 @@ def test_product_of_arrays_that_do_not_fit():
     with pytest.raises(ShapeError) as error:
         T.nnet.softmax(T.dot(x, W) + 1)
 
-    assert text_of(error) == """\
+    expected = """\
 dot(x, W): x has 784 columns but W has 748 rows.
   test_errors.py:NN │ T.nnet.softmax(T.dot(x, W) + 1)
                     │                ^^^^^^^^^^^
   input     name  type                shape       from
          0  x     float64 (600, 784)  (600, 784)  test_errors.py:NN  x, W = T.tensor("float64", (600, 784), "x"), T.tensor("float64", (748, 10), "W")
          1  W     float64 (748, 10)   (748, 10)   test_errors.py:NN  x, W = T.tensor("float64", (600, 784), "x"), T.tensor("float64", (748, 10), "W")
-  hint   axis 1 of x must equal axis 0 of W. Transposing W, (10, 748), does not fit either."""
+  hint   axis 1 of x must equal axis 0 of W. Transposing W, (10, 748), does not fit either."""  # noqa: E501
+    assert text_of(error) == expected
 
 
 def test_product_that_fails_when_run_names_the_line_that_made_it():
@@ -39,14 +40,15 @@ def test_product_that_fails_when_run_names_the_line_that_made_it():
     with pytest.raises(ShapeError) as error:
         evaluate([y], {x: np.zeros((2, 3)), W: np.zeros((4, 3))})
 
-    assert text_of(error) == """\
+    expected = """\
 dot(x, W): x has 3 columns but W has 4 rows.
   test_errors.py:NN │ y = T.dot(x, W)  # here
                     │     ^^^^^^^^^^^
   input     name  type            shape   from
          0  x     float64 matrix  (2, 3)  test_errors.py:NN  x = T.matrix("x")
          1  W     float64 matrix  (4, 3)  test_errors.py:NN  W = T.matrix("W")
-  hint   axis 1 of x must equal axis 0 of W. dot(x, W.T) would fit: its shape is (3, 4)."""
+  hint   axis 1 of x must equal axis 0 of W. dot(x, W.T) would fit: its shape is (3, 4)."""  # noqa: E501
+    assert text_of(error) == expected
 
 
 def test_sizes_that_differ():
@@ -55,14 +57,15 @@ def test_sizes_that_differ():
     with pytest.raises(ShapeError) as error:
         T.exp(x) * (1 + x * y)
 
-    assert text_of(error) == """\
+    expected = """\
 mul: sizes 4 and 5 differ on axis 1.
   test_errors.py:NN │ T.exp(x) * (1 + x * y)
                     │                 ^^^^^
   input     name  type            shape   from
          0  x     float32 (3, 4)  (3, 4)  test_errors.py:NN  x, y = T.tensor("float32", (3, 4), "x"), T.tensor("float32", (3, 5), "y")
          1  y     float32 (3, 5)  (3, 5)  test_errors.py:NN  x, y = T.tensor("float32", (3, 4), "x"), T.tensor("float32", (3, 5), "y")
-  hint   give both the same size, or add an axis with dimshuffle where one should broadcast."""
+  hint   give both the same size, or add an axis with dimshuffle where one should broadcast."""  # noqa: E501
+    assert text_of(error) == expected
 
 
 def test_size_of_one_that_was_not_declared_does_not_stretch():
@@ -73,20 +76,23 @@ def test_size_of_one_that_was_not_declared_does_not_stretch():
     with pytest.raises(ShapeError) as error:
         evaluate([y], {x: np.zeros((2, 3)), b: np.zeros((1, 3))})
 
-    assert text_of(error) == """\
+    expected = """\
 add: sizes 2 and 1 differ on axis 0.
   test_errors.py:NN │ y = x + b  # here
                     │     ^^^^^
   input     name  type            shape   from
          0  x     float64 matrix  (2, 3)  test_errors.py:NN  x = T.matrix("x")
          1  b     float64 matrix  (1, 3)  test_errors.py:NN  b = T.matrix("b")
-  hint   to stretch the input of size 1, declare it: T.addbroadcast(v, 0), or shape=(…, 1, …)."""
+  hint   to stretch the input of size 1, declare it: T.addbroadcast(v, 0), or shape=(…, 1, …)."""  # noqa: E501
+    assert text_of(error) == expected
 
 
 def test_the_cure_of_the_hint_works():
     x, b = T.matrix("x"), T.matrix("b")
 
-    got = evaluate([x + T.addbroadcast(b, 0)], {x: np.zeros((2, 3)), b: np.ones((1, 3))})
+    got = evaluate(
+        [x + T.addbroadcast(b, 0)], {x: np.zeros((2, 3)), b: np.ones((1, 3))}
+    )
 
     np.testing.assert_array_equal(got[0], np.ones((2, 3)))
 
@@ -111,7 +117,9 @@ def test_line_of_a_gradient_is_where_it_was_asked_for():
     gradient = T.grad(cost, x)  # asked here
 
     assert gradient.location.code == "gradient = T.grad(cost, x)  # asked here"
-    assert gradient.owner.origin.forward.outputs[0].location.code == "cost = T.sum(x * y)"
+    assert (
+        gradient.owner.origin.forward.outputs[0].location.code == "cost = T.sum(x * y)"
+    )
 
 
 def test_columns_are_counted_in_characters():
@@ -138,7 +146,9 @@ def test_expression_over_several_lines_points_at_its_first():
 def test_missing_value_names_the_variable():
     x, y = T.vector("x"), T.scalar("rate")
 
-    with pytest.raises(MissingInputError, match="the value of rate: float64 scalar is needed"):
+    with pytest.raises(
+        MissingInputError, match="the value of rate: float64 scalar is needed"
+    ):
         evaluate([x * y], {x: [1.0]})
 
 
@@ -149,7 +159,9 @@ def test_error_of_numpy_says_which_node_and_line():
     with pytest.raises(ValueError, match="negative integer powers") as error:
         evaluate([y], {x: [-1]})
 
-    assert any("in pow" in note and "the power" in note for note in error.value.__notes__)
+    assert any(
+        "in pow" in note and "the power" in note for note in error.value.__notes__
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +171,10 @@ def test_error_of_numpy_says_which_node_and_line():
         (lambda x, y: T.concatenate([]), "at least one"),
         (lambda x, y: T.stack([x, y]), "ranks"),
         (lambda x, y: x.reshape((-1, -1)), "only one size may be -1"),
-        (lambda x, y: T.reshape(T.zeros((2, 3)), (4, 2)), r"6 elements, which do not fill the shape \(4, 2\)"),
+        (
+            lambda x, y: T.reshape(T.zeros((2, 3)), (4, 2)),
+            r"6 elements, which do not fill the shape \(4, 2\)",
+        ),
         (lambda x, y: x.dimshuffle(0, 0), "twice"),
         (lambda x, y: y.dimshuffle(0), "leaves out axis 1"),
         (lambda x, y: x.dimshuffle(1), "out of range"),

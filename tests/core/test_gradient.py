@@ -76,14 +76,18 @@ def test_axes_declared_as_one_are_summed_over():
     np.testing.assert_array_equal(got, [[3, 3]])
 
 
-@pytest.mark.parametrize("shapes", [((3, 2), (2,)), ((2,), (3, 2)), ((3, 2), ()), ((2, 1), (1, 3))])
+@pytest.mark.parametrize(
+    "shapes", [((3, 2), (2,)), ((2,), (3, 2)), ((3, 2), ()), ((2, 1), (1, 3))]
+)
 def test_broadcast_operands_get_gradients_of_their_own_shape(shapes):
     rng = np.random.default_rng(0)
 
     verify_grad(lambda x, y: x * y + T.sin(y), [rng.normal(size=s) for s in shapes])
 
 
-@pytest.mark.parametrize("build", [lambda x: x * 2, lambda x: T.argmax(x), lambda x: T.sum(x > 0)])
+@pytest.mark.parametrize(
+    "build", [lambda x: x * 2, lambda x: T.argmax(x), lambda x: T.sum(x > 0)]
+)
 def test_cost_must_be_a_float_scalar(build):
     x = T.vector("x")
 
@@ -94,7 +98,10 @@ def test_cost_must_be_a_float_scalar(build):
 def test_integers_have_no_gradient():
     i = T.lscalar("i")
 
-    with pytest.raises(GradientError, match=r"i is int64 scalar: an integer has no gradient.*T\.cast\(i"):
+    with pytest.raises(
+        GradientError,
+        match=r"i is int64 scalar: an integer has no gradient.*T\.cast\(i",
+    ):
         T.grad(i * 1.5, i)
 
 
@@ -103,7 +110,7 @@ def test_what_is_no_variable_is_refused():
         T.grad(T.scalar("x"), [1.5])
 
 
-# --- disconnected ------------------------------------------------------------------------
+# --- disconnected ---------------------------------------------------------------------
 
 
 def test_a_disconnected_variable_is_an_error_that_names_the_way():
@@ -124,7 +131,9 @@ def test_a_disconnected_variable_is_an_error_that_names_the_way():
 def test_a_variable_that_is_not_part_of_the_graph():
     x, y = T.scalars("x", "y")
 
-    with pytest.raises(DisconnectedInputError, match="y is not part of the graph of the cost"):
+    with pytest.raises(
+        DisconnectedInputError, match="y is not part of the graph of the cost"
+    ):
         T.grad(x * 2, y)
 
 
@@ -140,7 +149,9 @@ def test_disconnected_may_be_ignored_or_warned_about():
     cost = T.sum(x)
 
     zeros = T.grad(cost, y, disconnected_inputs="ignore")
-    nothing = T.grad(cost, [x, y], disconnected_inputs="ignore", return_disconnected="none")
+    nothing = T.grad(
+        cost, [x, y], disconnected_inputs="ignore", return_disconnected="none"
+    )
     with pytest.warns(UserWarning, match="does not depend on y"):
         T.grad(cost, y, disconnected_inputs="warn")
 
@@ -161,10 +172,12 @@ def test_steps_have_a_gradient_of_zero():
     x = T.vector("x")
 
     for step in (T.floor, T.ceil, T.round, T.trunc, T.sign):
-        np.testing.assert_array_equal(value(T.grad(T.sum(step(x)), x), {x: [0.3, 1.7]}), [0, 0])
+        np.testing.assert_array_equal(
+            value(T.grad(T.sum(step(x)), x), {x: [0.3, 1.7]}), [0, 0]
+        )
 
 
-# --- options -----------------------------------------------------------------------------
+# --- options --------------------------------------------------------------------------
 
 
 def test_known_gradients_take_the_place_of_derived_ones():
@@ -219,7 +232,10 @@ def test_gradients_are_named_and_know_the_forward_node():
 
     assert gradient.name == "grad(cost, x)"
     assert gradient.owner.origin.forward is y.owner
-    assert linecache.getline(__file__, gradient.location.line).strip() == "gradient = T.grad(cost, x)"
+    assert (
+        linecache.getline(__file__, gradient.location.line).strip()
+        == "gradient = T.grad(cost, x)"
+    )
 
 
 def test_gradient_of_a_deep_chain():
@@ -246,7 +262,7 @@ def test_gradient_through_a_diamond_is_linear_in_its_size():
 
 
 def test_second_gradient_does_not_walk_through_the_start():
-    # The walk starts from ones of the shape of the cost; nothing should come back that way.
+    # The walk starts from ones of the cost's shape; nothing should come back that way.
     x = T.vector("x")
     cost = T.sum(T.exp(x))
     gradient = T.grad(cost, x)
@@ -307,9 +323,15 @@ def test_exponent_gets_no_gradient_where_the_base_is_zero():
     [
         lambda x: T.nnet.binary_crossentropy(T.sigmoid(x), 0.3).sum(),
         lambda x: T.nnet.sigmoid_binary_crossentropy(x, 0.3).mean(),
-        lambda x: T.nnet.categorical_crossentropy(T.nnet.softmax(x), np.array([0, 2, 1])).mean(),
-        lambda x: T.nnet.categorical_crossentropy(T.nnet.softmax(x), np.full((3, 4), 0.25)).mean(),
-        lambda x: -T.log(T.nnet.softmax(x))[T.arange(x.shape[0]), np.array([0, 2, 1])].mean(),
+        lambda x: T.nnet.categorical_crossentropy(
+            T.nnet.softmax(x), np.array([0, 2, 1])
+        ).mean(),
+        lambda x: T.nnet.categorical_crossentropy(
+            T.nnet.softmax(x), np.full((3, 4), 0.25)
+        ).mean(),
+        lambda x: (
+            -T.log(T.nnet.softmax(x))[T.arange(x.shape[0]), np.array([0, 2, 1])].mean()
+        ),
         lambda x: T.nnet.softsign(x).sum() + T.nnet.elu(x, 0.5).sum(),
         lambda x: T.std(x, axis=0).sum(),
     ],
@@ -337,4 +359,6 @@ def test_categorical_crossentropy_takes_classes_or_probabilities():
 def test_relu_keeps_not_a_number():
     x = T.vector("x")
 
-    np.testing.assert_array_equal(value(T.nnet.relu(x), {x: [np.nan, -1, 2]}), [np.nan, 0, 2])
+    np.testing.assert_array_equal(
+        value(T.nnet.relu(x), {x: [np.nan, -1, 2]}), [np.nan, 0, 2]
+    )

@@ -99,7 +99,9 @@ def test_order_has_every_node_once_and_after_its_inputs():
     assert len(order) == len(set(order)) == 4
     for node in order:
         for variable in node.inputs:
-            assert variable.owner is None or order.index(variable.owner) < order.index(node)
+            assert variable.owner is None or order.index(variable.owner) < order.index(
+                node
+            )
 
 
 def test_order_stops_at_inputs():
@@ -116,7 +118,13 @@ def test_order_depends_on_the_graph_alone():
     x = T.matrix("x")
     outputs = [T.sum(T.exp(x) * T.tanh(x)), T.exp(x)]
 
-    assert [str(n.op) for n in toposort(outputs)] == ["exp", "tanh", "mul", "sum{axis=0, 1}", "exp"]
+    assert [str(n.op) for n in toposort(outputs)] == [
+        "exp",
+        "tanh",
+        "mul",
+        "sum{axis=0, 1}",
+        "exp",
+    ]
 
 
 def test_leaves_come_in_order_of_first_use_with_constants_and_shared():
@@ -171,11 +179,14 @@ def test_a_way_may_be_barred():
     x = T.scalar("x")
     y = T.exp(T.floor(x))
 
-    assert [str(n.op) for n in path_between(x, y, lambda node, i: True)] == ["floor", "exp"]
+    assert [str(n.op) for n in path_between(x, y, lambda node, i: True)] == [
+        "floor",
+        "exp",
+    ]
     assert path_between(x, y, lambda node, i: str(node.op) != "floor") == []
 
 
-# --- variables ---------------------------------------------------------------------------
+# --- variables ------------------------------------------------------------------------
 
 
 def test_equality_of_variables_is_identity():
@@ -206,7 +217,9 @@ def test_a_variable_of_known_length_can_be_unpacked():
         a, b = T.vector("x")
 
 
-@pytest.mark.parametrize("left", [np.float64(2), np.array([1.0, 2.0]), 2, 2.0, [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "left", [np.float64(2), np.array([1.0, 2.0]), 2, 2.0, [1.0, 2.0]]
+)
 def test_numbers_and_arrays_on_the_left_leave_the_operation_to_the_variable(left):
     x = T.vector("x")
     value = np.array([3.0, 5.0])
@@ -257,7 +270,9 @@ def test_constants_merge_by_every_bit():
     assert not same(np.zeros((2, 3)), np.zeros((3, 2)))
 
 
-@pytest.mark.parametrize("value", [None, "text", object(), [1, "a"], [[1], [1, 2]], np.datetime64("2020")])
+@pytest.mark.parametrize(
+    "value", [None, "text", object(), [1, "a"], [[1], [1, 2]], np.datetime64("2020")]
+)
 def test_what_is_no_array_of_numbers_cannot_become_a_constant(value):
     with pytest.raises(DTypeError, match="cannot become a constant"):
         as_variable(value)

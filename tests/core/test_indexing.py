@@ -1,4 +1,4 @@
-"""Indexing against NumPy: every kind of key, alone and mixed; and putting parts back."""
+"""Indexing against NumPy: every kind of key, alone and mixed; putting parts back."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,11 @@ def random_bound(rng, size):
 
 def random_slice(rng, size):
     step = rng.choice([None, 1, 2, 3, -1, -2, -3])
-    return slice(random_bound(rng, size), random_bound(rng, size), None if step is None else int(step))
+    return slice(
+        random_bound(rng, size),
+        random_bound(rng, size),
+        None if step is None else int(step),
+    )
 
 
 def random_key(rng, shape, arrays):
@@ -47,7 +51,7 @@ def random_key(rng, shape, arrays):
 
 
 def symbolic(rng, key):
-    """The key with some integers as inputs, and their values; arrays always as inputs."""
+    """The key with some integers and all arrays as inputs, and their values."""
     values = {}
 
     def input_for(number):
@@ -60,7 +64,9 @@ def symbolic(rng, key):
     made = []
     for entry in key:
         if isinstance(entry, slice):
-            made.append(slice(input_for(entry.start), input_for(entry.stop), entry.step))
+            made.append(
+                slice(input_for(entry.start), input_for(entry.stop), entry.step)
+            )
         elif isinstance(entry, np.ndarray):
             declared = tuple(1 if s == 1 else None for s in entry.shape)
             variable = T.tensor("int64", declared)
@@ -82,7 +88,9 @@ def draws(arrays, seed):
 
 
 def input_of(shape, static):
-    return T.tensor("float64", shape if static else tuple(1 if s == 1 else None for s in shape), "x")
+    return T.tensor(
+        "float64", shape if static else tuple(1 if s == 1 else None for s in shape), "x"
+    )
 
 
 @pytest.mark.parametrize("static", [False, True])
@@ -113,10 +121,18 @@ def test_inferred_sizes_are_the_actual_sizes(arrays):
         node = x[made].owner
         sizes = [T.shape(v) for v in node.inputs]
 
-        (inferred,) = node.op.infer_shape(node, [[s[i] for i in range(v.ndim)] for s, v in zip(sizes, node.inputs, strict=True)])
+        (inferred,) = node.op.infer_shape(
+            node,
+            [
+                [s[i] for i in range(v.ndim)]
+                for s, v in zip(sizes, node.inputs, strict=True)
+            ],
+        )
 
         known = {x: array, **values}
-        got = evaluate([T.constant(s) if isinstance(s, int) else s for s in inferred], known)
+        got = evaluate(
+            [T.constant(s) if isinstance(s, int) else s for s in inferred], known
+        )
         assert tuple(map(int, got)) == evaluate([node.output], known)[0].shape, key
 
 
@@ -130,7 +146,9 @@ def test_parts_put_back_are_where_numpy_puts_them(arrays, add):
         part = rng.normal(size=array[key].shape)
         y = T.tensor("float64", tuple(1 if s == 1 else None for s in part.shape))
         if arrays and not add and any(isinstance(k, np.ndarray) for k in key):
-            part[...] = 7.5  # Places may be named twice, and then the order would matter.
+            part[...] = (
+                7.5  # Places may be named twice, and then the order would matter.
+            )
 
         output = (T.inc_subtensor if add else T.set_subtensor)(x[made], y)
 
@@ -152,9 +170,15 @@ def test_gradients_flow_through_parts(arrays):
         part = rng.normal(size=array[key].shape)
 
         verify_grad(lambda x, key=key: T.sqr(x[key]), [array])
-        verify_grad(lambda x, y, key=key: T.inc_subtensor(T.sqr(x)[key], T.sqr(y)), [array, part])
+        verify_grad(
+            lambda x, y, key=key: T.inc_subtensor(T.sqr(x)[key], T.sqr(y)),
+            [array, part],
+        )
         if not any(isinstance(k, np.ndarray) for k in key):
-            verify_grad(lambda x, y, key=key: T.set_subtensor(T.sqr(x)[key], T.sqr(y)), [array, part])
+            verify_grad(
+                lambda x, y, key=key: T.set_subtensor(T.sqr(x)[key], T.sqr(y)),
+                [array, part],
+            )
 
 
 @pytest.mark.parametrize("bound", [-9, -5, -2, -1, 0, 1, 3, 4, 5, 9, None])
@@ -166,7 +190,12 @@ def test_every_slice_of_a_short_vector(bound, step):
 
     for other in others:
         start = None if bound is None else i
-        outputs = [x[start:j:step], x[bound:j:step], x[start:other:step], x[j:start:step]]
+        outputs = [
+            x[start:j:step],
+            x[bound:j:step],
+            x[start:other:step],
+            x[j:start:step],
+        ]
         sizes = [T.shape(o)[0] for o in outputs]
         values = {x: array, j: other} | ({} if bound is None else {i: bound})
 
@@ -191,7 +220,12 @@ def test_integer_beside_an_array_counts_as_an_array_for_the_placement():
     array = np.arange(24.0).reshape(2, 3, 4)
     i = np.array([0, 1, 1])
 
-    for key in [(0, slice(None), i), (slice(None), 0, i), (i, slice(None), 0), (0, None, i)]:
+    for key in [
+        (0, slice(None), i),
+        (slice(None), 0, i),
+        (i, slice(None), 0),
+        (0, None, i),
+    ]:
         (got,) = evaluate([x[key]], {x: array})
         np.testing.assert_array_equal(got, array[key])
 
@@ -208,7 +242,9 @@ def test_part_of_a_part_is_put_into_the_part():
 def test_everything_can_be_set():
     x = T.vector("x")
 
-    got = evaluate([T.set_subtensor(x[:], 2), T.inc_subtensor(x[...], 2)], {x: [1.0, 5.0]})
+    got = evaluate(
+        [T.set_subtensor(x[:], 2), T.inc_subtensor(x[...], 2)], {x: [1.0, 5.0]}
+    )
 
     np.testing.assert_array_equal(got, [[2, 2], [3, 7]])
 

@@ -1,4 +1,4 @@
-"""Result dtypes: NumPy 2's for every pair of dtypes, and floatX where nobody named a float."""
+"""Result dtypes: NumPy 2's for every pair, and floatX where nobody named a float."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,45 @@ BINARY = {
     "xor": (T.xor, np.bitwise_xor),
     "arctan2": (T.arctan2, np.arctan2),
     "logaddexp": (T.logaddexp, np.logaddexp),
-    "switch": (lambda x, y: T.switch(CONDITION, x, y), lambda x, y: np.where(CONDITION, x, y)),
-}  # fmt: skip
+    "switch": (
+        lambda x, y: T.switch(CONDITION, x, y),
+        lambda x, y: np.where(CONDITION, x, y),
+    ),
+}
 UNARY = {
-    "neg": np.negative, "abs": np.absolute, "sign": np.sign, "sqr": np.square,
-    "reciprocal": np.reciprocal, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc,
-    "round": np.rint, "isnan": np.isnan, "isinf": np.isinf, "invert": np.invert,
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2,
-    "log10": np.log10, "log1p": np.log1p, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos,
-    "tan": np.tan, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "arcsinh": np.arcsinh,
-    "arccosh": np.arccosh, "arctanh": np.arctanh,
-}  # fmt: skip
+    "neg": np.negative,
+    "abs": np.absolute,
+    "sign": np.sign,
+    "sqr": np.square,
+    "reciprocal": np.reciprocal,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "round": np.rint,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "invert": np.invert,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
+}
 SCALARS = [True, 2, 1.5, 1 + 1j]
 
 
@@ -80,7 +107,7 @@ def numpys(function, arguments):
 
 
 def differences(function, reference, cells):
-    """Cells where the two disagree on the dtype, the values or whether it is defined."""
+    """Cells where the two disagree: on dtype, values, or whether it is defined."""
     found = []
     for arguments in cells:
         got, expected = ours(function, arguments), numpys(reference, arguments)
@@ -98,7 +125,9 @@ def differences(function, reference, cells):
 @pytest.mark.parametrize("name", BINARY)
 def test_pairs_of_dtypes_give_what_numpy_gives(name):
     function, reference = BINARY[name]
-    cells = [(x, y) for d in DTYPES for e in DTYPES for x in operands(d) for y in operands(e)]
+    cells = [
+        (x, y) for d in DTYPES for e in DTYPES for x in operands(d) for y in operands(e)
+    ]
 
     assert differences(function, reference, cells) == []
 
@@ -107,7 +136,9 @@ def test_pairs_of_dtypes_give_what_numpy_gives(name):
 def test_python_numbers_are_weak(name):
     function, reference = BINARY[name]
     arrays = [x for dtype in DTYPES for x in operands(dtype)]
-    cells = [(x, s) for x in arrays for s in SCALARS] + [(s, x) for x in arrays for s in SCALARS]
+    cells = [(x, s) for x in arrays for s in SCALARS] + [
+        (s, x) for x in arrays for s in SCALARS
+    ]
 
     assert differences(function, reference, cells) == []
 
@@ -201,7 +232,7 @@ def test_comparing_int64_with_uint64_is_by_value():
         (lambda i, f, h: T.switch(i > 0, 1, 0), "int64", "int64"),
         (lambda i, f, h: T.sum(i), "int64", "int64"),
     ],
-)  # fmt: skip
+)
 def test_floatX_is_taken_where_integers_become_floats(build, float64, float32):
     def variables():
         return [T.lvector("i"), T.fvector("f"), T.tensor("float16", (None,), "h")]

@@ -68,11 +68,15 @@ def test_reduction_equals_numpys(name, dtype):
 
             got = outcome(ours)
             expected = outcome(
-                lambda a=array, k=keepdims, axis=axis: reference(a, axis=axis, keepdims=k)
+                lambda a=array, k=keepdims, axis=axis: reference(
+                    a, axis=axis, keepdims=k
+                )
             )
 
             context = f"{name} of {dtype} {shape}, axis {axis}, keepdims {keepdims}"
-            assert isinstance(got, str) == isinstance(expected, str), f"{context}: {got}"
+            assert isinstance(got, str) == isinstance(expected, str), (
+                f"{context}: {got}"
+            )
             if not isinstance(got, str):
                 assert got.dtype == expected.dtype, f"{context}: {got.dtype}"
                 assert got.shape == expected.shape, f"{context}: {got.shape}"
@@ -110,7 +114,9 @@ def test_axis_named_twice_is_refused():
 
 
 @pytest.mark.parametrize("name", ["sum", "prod"])
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "float32", "float64", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "bool", "float32", "float64", "int64"]
+)
 def test_dtype_asked_for_is_the_dtype_given(name, dtype):
     array = np.array([[100, 100], [3, 0]], "int16")
     x = T.tensor("int16", (None, None), "x")
@@ -154,7 +160,11 @@ def test_gradient_of_max_is_shared_by_equals():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [([2.0, 3.0, 4.0], [12, 8, 6]), ([2.0, 0.0, 4.0], [0, 8, 0]), ([0.0, 0.0, 4.0], [0, 0, 0])],
+    [
+        ([2.0, 3.0, 4.0], [12, 8, 6]),
+        ([2.0, 0.0, 4.0], [0, 8, 0]),
+        ([0.0, 0.0, 4.0], [0, 0, 0]),
+    ],
 )
 def test_gradient_of_prod_is_right_where_elements_are_zero(value, expected):
     x = T.vector("x")

@@ -14,10 +14,14 @@ F64 = TensorType("float64", (None,))
 
 
 def test_dtype_may_be_given_in_any_way_numpy_knows():
-    assert TensorType(np.float32, ()) == TensorType("f4", ()) == TensorType("float32", ())
+    assert (
+        TensorType(np.float32, ()) == TensorType("f4", ()) == TensorType("float32", ())
+    )
 
 
-@pytest.mark.parametrize("dtype", ["float128", "object", "U3", "datetime64[s]", "nonsense", "V8"])
+@pytest.mark.parametrize(
+    "dtype", ["float128", "object", "U3", "datetime64[s]", "nonsense", "V8"]
+)
 def test_other_dtypes_are_refused(dtype):
     with pytest.raises(DTypeError, match="no dtype of a tensor"):
         TensorType(dtype, ())
@@ -54,11 +58,20 @@ def test_an_array_that_fits_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("dtype", "value"),
     [
-        ("float32", 0.1), ("float16", 2), ("float32", True), ("complex64", 1.5),
-        ("int8", 127), ("int8", -128), ("uint8", 255), ("uint64", 2**64 - 1), ("int8", False),
-        ("bool", True), ("float32", float("inf")), ("float32", float("nan")),
+        ("float32", 0.1),
+        ("float16", 2),
+        ("float32", True),
+        ("complex64", 1.5),
+        ("int8", 127),
+        ("int8", -128),
+        ("uint8", 255),
+        ("uint64", 2**64 - 1),
+        ("int8", False),
+        ("bool", True),
+        ("float32", float("inf")),
+        ("float32", float("nan")),
     ],
-)  # fmt: skip
+)
 def test_python_numbers_adapt(dtype, value):
     got = TensorType(dtype, ()).filter(value)
 
@@ -69,10 +82,18 @@ def test_python_numbers_adapt(dtype, value):
 @pytest.mark.parametrize(
     ("dtype", "value"),
     [
-        ("int64", 1.0), ("bool", 1), ("float64", 1j), ("int8", 128), ("uint8", -1),
-        ("int64", 2**63), ("float32", 1e300), ("float16", 70000), ("int64", 2**80), ("float64", 2**80),
+        ("int64", 1.0),
+        ("bool", 1),
+        ("float64", 1j),
+        ("int8", 128),
+        ("uint8", -1),
+        ("int64", 2**63),
+        ("float32", 1e300),
+        ("float16", 70000),
+        ("int64", 2**80),
+        ("float64", 2**80),
     ],
-)  # fmt: skip
+)
 def test_python_numbers_that_do_not_fit_are_refused(dtype, value):
     with pytest.raises(DTypeError, match=f"must be {dtype}.*Python"):
         TensorType(dtype, ()).filter(value)
@@ -96,7 +117,10 @@ def test_lists_of_python_numbers_adapt_like_the_numbers():
         F32.filter([np.float64(1), 2.0])
 
 
-@pytest.mark.parametrize("value", [None, "1.5", object(), np.array([1, "a"], object), ["a"], [[1], [1, 2]], {}])
+@pytest.mark.parametrize(
+    "value",
+    [None, "1.5", object(), np.array([1, "a"], object), ["a"], [[1], [1, 2]], {}],
+)
 def test_what_holds_no_numbers_is_refused(value):
     with pytest.raises(DTypeError, match="must be float64"):
         F64.filter(value)
@@ -145,7 +169,7 @@ def test_which_type_takes_which():
     assert not F64.accepts(F32)
 
 
-# --- shared variables --------------------------------------------------------------------
+# --- shared variables -----------------------------------------------------------------
 
 
 def shared(value):
@@ -198,7 +222,9 @@ def test_sizes_may_change():
     assert W.get_value().shape == (4,)
 
 
-@pytest.mark.parametrize("value", [np.ones((2, 2)), np.ones(3, complex), "text", None, 1.5])
+@pytest.mark.parametrize(
+    "value", [np.ones((2, 2)), np.ones(3, complex), "text", None, 1.5]
+)
 def test_a_value_of_another_type_is_refused_and_the_old_one_kept(value):
     W = shared(np.arange(3.0))
 
@@ -216,4 +242,8 @@ def test_the_stored_array_can_be_updated_in_place():
     for borrow in (False, True):
         W.set_value(value, borrow=borrow)
         stored = W.get_value(borrow=True)
-        assert stored.flags.c_contiguous and stored.flags.writeable and stored.flags.aligned
+        assert (
+            stored.flags.c_contiguous
+            and stored.flags.writeable
+            and stored.flags.aligned
+        )

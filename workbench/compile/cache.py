@@ -97,6 +97,12 @@ class Cache:
         """Remove an entry whose files are as they were written but do not work."""
         _remove(entry.path)
 
+    def clear(self) -> None:
+        """Remove all entries. What is loaded in a process stays usable there."""
+        for item in self._open().iterdir():
+            with suppress(OSError):
+                _remove(item)
+
     def _open(self) -> Path:
         """The root, made if missing; a private one where it cannot be trusted."""
         root = self._root or _default_root()
@@ -109,15 +115,15 @@ class Cache:
         if reason:
             _warn(root, reason)
             self._root = root = _private_root(os.getpid())
-        if not self._swept:
-            self._swept = True
-            _sweep(root)
         return root
 
     def _fetch(self, root: Path, key: str, build: Callable[[Path], None]) -> Entry:
         path, hit = _find(root, key)
         if hit:
             return Entry(path, True)
+        if not self._swept:
+            self._swept = True
+            _sweep(root)
         with _alone(path.with_name(path.name + ".lock")):
             path, hit = _find(root, key)
             return Entry(path, True) if hit else _make(root, path, key, build)
@@ -280,7 +286,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _lock(path: Path, seconds: float) -> int | None:
-    """Lock a file, made if need be; ``None`` if that takes longer or is not possible."""
+    """Lock a file, made if need be; ``None`` if that takes too long or cannot be."""
     end = time.monotonic() + seconds
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -333,18 +339,18 @@ def _sweep(root: Path) -> None:
     with suppress(OSError), os.scandir(root) as found:
         for item in found:
             with suppress(OSError):
-                path = Path(item.path)
-                if _is_abandoned(item):
-                    _delete(path)
-                elif path.suffix == ".lock":
+                if item.name.startswith("tmp-"):
+                    if _is_abandoned(item):
+                        _delete(Path(item.path))
+                elif item.name.endswith(".lock"):
+                    path = Path(item.path)
                     descriptor = _lock(path, 0)
                     if descriptor is not None:
                         _unlock(path, descriptor)
 
 
 def _is_abandoned(item: os.DirEntry[str]) -> bool:
-    if not item.name.startswith("tmp-"):
-        return False
+    """Whether a temporary folder is an hour old, or of a process that has ended."""
     if time.time() - item.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:
         return True
     head, _, rest = item.name.partition(f"tmp-{_host()}-")

@@ -12,7 +12,7 @@ kept in a buffer of one row instead of being computed twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,11 @@ C_TYPES = {
     "uint16": "uint16_t",
     "uint32": "uint32_t",
     "uint64": "uint64_t",
+    "float16": "wb_half",
     "float32": "float",
     "float64": "double",
+    "complex64": "wb_complex64",
+    "complex128": "wb_complex128",
 }
 
 
@@ -70,6 +73,11 @@ def literal(value: Any, dtype: str) -> str:
         text = str(np.dtype(dtype).type(number))
         text = text if any(c in text for c in ".en") else text + ".0"
         return f"({text}{suffix})" if text.startswith("-") else text + suffix
+    if dtype == "float16":
+        return hex(int(np.float16(value).view("uint16")))
+    if dtype.startswith("complex"):
+        part = "float32" if dtype == "complex64" else "float64"
+        return f"__builtin_complex({literal(complex(value).real, part)}, {literal(complex(value).imag, part)})"
     number = int(value)
     if number == np.iinfo("int64").min:
         return "INT64_MIN"
@@ -97,6 +105,7 @@ class SizeTable:
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self.numbers: dict[Variable, int] = {}
+        self._known_after: dict[Variable, int] = {}
 
     def index(self, size: Size) -> Index:
         """The size as an index expression: a number, or its name."""
@@ -111,6 +120,11 @@ class SizeTable:
 
     def known_after(self, size: Variable) -> int:
         """The number of the unit after which a size is known; -1 for an early one."""
+        if size not in self._known_after:
+            self._known_after[size] = self._find_known_after(size)
+        return self._known_after[size]
+
+    def _find_known_after(self, size: Variable) -> int:
         latest = -1
         tracer = Tracer(self.schedule, ())
         tracer.trace(size, ())
@@ -156,17 +170,18 @@ class Lowered:
 class Lowering:
     """Makes the statements of one unit. It is the :class:`~workbench.core.op.Indexer` of ops."""
 
-    def __init__(self, schedule: Schedule, sizes: SizeTable, unit: Unit | None, inputs: Sequence[Variable]) -> None:
+    def __init__(self, schedule: Schedule, sizes: SizeTable, unit: Unit | None, inputs: Mapping[Variable, int]) -> None:
         self.schedule = schedule
         self.sizes = sizes
         self.unit = unit
-        self.inputs = {variable: number for number, variable in enumerate(inputs)}
+        self.inputs = inputs
         self.blocks: list[Block] = [Block()]
         self.domain: Sizes = ()
         self.written: set[Variable] = set()
         self.scratch: dict[Variable, Sizes] = {}
         self.outer_rank = 0
         self.node: Apply | None = None
+        self.prefix = ""
         self._count = 0
 
     # --- the Indexer ---------------------------------------------------------------------
@@ -247,9 +262,11 @@ class Lowering:
 
     def _load(self, variable: Variable, index: tuple[Index, ...], key: object) -> tuple[str, int]:
         offset = self.offset(variable, index)
-        level = self._level(offset)
-        name = self._name("v")
         buffer = variable if variable in self.scratch else self.schedule.base(variable)
+        level = self._level(offset)
+        if buffer in self.written:  # each row writes it anew
+            level = max(level, self.outer_rank)
+        name = self._name("v")
         self.blocks[level].statements.append(Load(name, variable.dtype, buffer, offset))
         self.blocks[level].names[key] = name
         return name, level
@@ -260,6 +277,11 @@ class Lowering:
         argument = self.inputs.get(node.inputs[0])
         if self.unit is None and argument is not None:
             return f"c->input[{argument}].shape[{node.op.axis}]", 0
+        if self.unit is None:
+            found = self.schedule.extents.find(variable)
+            if isinstance(found, int):
+                return str(found), 0
+            return f"c->size[{self.sizes.name(found)[1:]}]", 0
         return self.sizes.index(variable).text, 0
 
     def _generate(self, node: Apply, variable: Variable, index: tuple[Index, ...], key: object) -> tuple[str, int]:
@@ -313,7 +335,7 @@ class Lowering:
 
     def _name(self, letter: str) -> str:
         self._count += 1
-        return f"{letter}{self._count}"
+        return f"{letter}{self.prefix}{self._count}"
 
     # --- loops ---------------------------------------------------------------------------
 
@@ -655,12 +677,13 @@ class AssemblyKernel(Lowering):
 
 def lower(schedule: Schedule, sizes: SizeTable, inputs: Sequence[Variable]) -> list[Lowered]:
     """Every unit as loops, in order."""
+    numbers = {variable: number for number, variable in enumerate(inputs)}
     made: list[Lowered] = []
     for unit in schedule.units:
         if unit.role == "loops":
-            made.append(LoopKernel(schedule, sizes, unit, inputs).lower())
+            made.append(LoopKernel(schedule, sizes, unit, numbers).lower())
         elif unit.role == "assembly":
-            made.append(AssemblyKernel(schedule, sizes, unit, inputs).lower())
+            made.append(AssemblyKernel(schedule, sizes, unit, numbers).lower())
         else:
             made.append(Lowered(unit, Block(), unit.nodes[0].outputs))
     return made

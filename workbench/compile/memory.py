@@ -25,14 +25,15 @@ from workbench.core.op import Sizes
 from workbench.core.ops.linalg import Gemm
 
 
-@dataclass
+@dataclass(eq=False)
 class Storage:
     """A piece of memory: of an input or shared variable, of an output, or a slot.
 
     Attributes
     ----------
     kind
-        ``"input"``, ``"output"`` or ``"slot"``; `number` counts within the kind.
+        ``"input"``, ``"output"``, ``"slot"``, or ``"host"`` for what the host makes and keeps;
+        `number` counts within the kind.
     value
         Its entry in the call's table of values, -1 for inputs.
     tenants
@@ -241,7 +242,8 @@ class _Planner:
             self.in_place[variable] = donor
             place = self.storage[donor]
         else:
-            place = Storage("slot", -1, len(self.values))
+            kind = "host" if unit.unit.role == "host" else "slot"
+            place = Storage(kind, -1, len(self.values))
             self.values.append(place)
         if variable in self.outputs:
             place.kind, place.number = "output", self.outputs[variable]

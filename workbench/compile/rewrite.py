@@ -110,8 +110,12 @@ def identity(
         right = as_variable(right)
         assert left.owner is not None, f"{function.__name__}: the left side must be an operation"
         used = {right, *graph_inputs([right])}
+        operands = [_outline(v) for v in left.owner.inputs]
+        either = left.owner.op.name in COMMUTATIVE
 
         def run(node: Apply, context: Context) -> Variable | None:
+            if not (_fits(operands, node.inputs) or (either and _fits(operands, node.inputs[::-1]))):
+                return None
             found = match(left, node.outputs[0], wildcards, kinds)
             if found is None:
                 return None
@@ -134,6 +138,27 @@ def identity(
         )
 
     return decorate if function is None else decorate(function)
+
+
+VIEWS = (DimShuffle, BroadcastTo, Fill)
+
+
+def _outline(operand: Variable) -> type[Op] | str:
+    """What an operand of a pattern looks like at first sight: most matches fail there."""
+    return type(operand.owner.op) if operand.owner else "constant" if isinstance(operand, Constant) else "anything"
+
+
+def _fits(outlines: Sequence[type[Op] | str], operands: Sequence[Variable]) -> bool:
+    for outline, operand in zip(outlines, operands, strict=True):
+        if outline == "anything":
+            continue
+        node = operand.owner
+        if outline == "constant":
+            if not (isinstance(operand, Constant) if node is None else isinstance(node.op, VIEWS)):
+                return False
+        elif node is None or type(node.op) is not outline:
+            return False
+    return True
 
 
 def match(
@@ -202,7 +227,7 @@ SMALL = 10_000
 
 def uniform_value(variable: Variable) -> Any:
     """The value of a constant that is the same everywhere, also through views; else None."""
-    while variable.owner is not None and isinstance(variable.owner.op, DimShuffle | BroadcastTo | Fill):
+    while variable.owner is not None and isinstance(variable.owner.op, VIEWS):
         variable = variable.owner.inputs[1 if isinstance(variable.owner.op, Fill) else 0]
     if not isinstance(variable, Constant) or not 0 < variable.data.size <= SMALL:
         return None
@@ -217,7 +242,8 @@ class Context:
 
     `readers` counts the readers in the graph that entered the pass, outputs included; nodes
     made during the pass are not in it. `updated` says which shared variable a new value is
-    for.
+    for. A rule that asks for something beyond the node and what is below it goes through a
+    method that notes so in `looked_around`: it is asked again in the next pass.
     """
 
     table: dict[Any, Any] = field(default_factory=dict)  # what was merged into what
@@ -226,6 +252,19 @@ class Context:
     readers: dict[Variable, int] = field(default_factory=dict)
     results: frozenset[Variable] = frozenset()
     updated: dict[Variable, Shared] = field(default_factory=dict)
+    looked_around: bool = False
+
+    # --- readers
+
+    def read_once(self, variable: Variable) -> bool:
+        """Whether nobody else reads a variable, as far as is known."""
+        self.looked_around = True
+        return self.readers.get(variable, 1) < 2
+
+    def shared_of(self, variable: Variable) -> Shared | None:
+        """The shared variable whose next value this is."""
+        self.looked_around = True
+        return self.updated.get(variable)
 
     # --- sizes
 
@@ -248,7 +287,11 @@ class Context:
                 continue
             pending.pop()
             self._infer(current, node)
-        return self.known_sizes[variable]
+        sizes = self.known_sizes[variable]
+        # Computed sizes may be rewritten later, and then be known to be equal.
+        if any(isinstance(s, Variable) and not isinstance(s.owner and s.owner.op, SizeOf) for s in sizes):
+            self.looked_around = True
+        return sizes
 
     def _infer(self, variable: Variable, node: Apply | None) -> None:
         if node is None:
@@ -344,6 +387,7 @@ class Context:
 
     def existing(self, op: Op, *inputs: Variable) -> Variable | None:
         """What stands for `op` of these inputs in the new graph, if it was met in this pass."""
+        self.looked_around = True
         known = self.table.get(_key(op, inputs))
         return None if known is None else self.done.get(known.outputs[0])
 
@@ -360,8 +404,24 @@ BUDGET = 50
 """How often one rule may fire, in multiples of the nodes of the graph (and 100 more)."""
 
 
-def rewrite(graph: Graph, rules: Sequence[Rule], stage: str, first_number: int = 0) -> tuple[Graph, list[Step]]:
+Settled = dict[Apply, set[str]]
+"""For nodes of the graph the rules that will never fire on them: a node does not change."""
+
+
+def rewrite(
+    graph: Graph,
+    rules: Sequence[Rule],
+    stage: str,
+    first_number: int = 0,
+    settled: Settled | None = None,
+) -> tuple[Graph, list[Step]]:
     """Apply `rules` until none fires.
+
+    Parameters
+    ----------
+    settled
+        What earlier stages found out; give all stages one dictionary, and no rule is tried
+        twice on a node.
 
     Returns
     -------
@@ -374,9 +434,10 @@ def rewrite(graph: Graph, rules: Sequence[Rule], stage: str, first_number: int =
             by_op.setdefault(op, []).append(rule)
     steps: list[Step] = []
     hits: dict[str, int] = {}
+    settled = {} if settled is None else settled
     for _ in range(20):
         before = len(steps)
-        graph = _Pass(graph, by_op, stage, steps, hits, first_number).run()
+        graph = _Pass(graph, by_op, stage, steps, hits, first_number, settled).run()
         if len(steps) == before:
             break
     return graph, steps
@@ -393,9 +454,11 @@ class _Pass:
         steps: list[Step],
         hits: dict[str, int],
         first_number: int,
+        settled: Settled,
     ) -> None:
         self.graph, self.by_op, self.stage = graph, by_op, stage
         self.steps, self.hits, self.first_number = steps, hits, first_number
+        self.settled = settled
         self.done: dict[Variable, Variable] = {v: v for v in graph.inputs}
         nodes = graph.nodes()
         readers: dict[Variable, int] = {}
@@ -416,10 +479,13 @@ class _Pass:
 
     def finish(self, variable: Variable) -> Variable:
         """The finished equal of `variable`: every node below it merged and rewritten."""
-        for node in toposort([variable], self.done):
+        self._finish_nodes(toposort([variable], self.done))
+        return self._leaf(variable)
+
+    def _finish_nodes(self, nodes: Sequence[Apply]) -> None:
+        for node in nodes:
             if node.outputs[0] not in self.done:
                 self._finish_node(node)
-        return self._leaf(variable)
 
     def _leaf(self, variable: Variable) -> Variable:
         if isinstance(variable, Constant):
@@ -470,39 +536,46 @@ class _Pass:
             self.context.updated.setdefault(new, self.context.updated[old])
 
     def _apply_rules(self, node: Apply) -> list[Variable] | None:
-        rules = self._rules_for(type(node.op))
+        refused = self.settled.setdefault(node, set())
+        rules = [rule for rule in self._rules_for(type(node.op)) if rule.name not in refused]
         if not rules:
             return None
         start = time.perf_counter()
         origin = source.Origin(node.origin.place, node.origin.forward, node)
         with source.made_for(origin):
-            rule, results = self._first_hit(rules, node)
+            rule, results = self._first_hit(rules, node, refused)
         if rule is None:
             return None
-        self._sign(results, origin, rule.name)
         self.hits[rule.name] = self.hits.get(rule.name, 0) + 1
         for old, new in zip(node.outputs, results, strict=True):
             self._inherit(old, new)
             self._record(rule.name, rule.reason, old, new, time.perf_counter() - start)
-        return [self.finish(v) for v in results]
+        made = toposort(results, self.done)
+        self._sign(made, origin, rule.name)
+        self._finish_nodes(made)
+        return [self._leaf(v) for v in results]
 
-    def _first_hit(self, rules: Sequence[Rule], node: Apply) -> tuple[Rule | None, list[Variable]]:
+    def _first_hit(
+        self, rules: Sequence[Rule], node: Apply, refused: set[str]
+    ) -> tuple[Rule | None, list[Variable]]:
         for rule in rules:
             if self.hits.get(rule.name, 0) > self.limit:
                 continue
+            self.context.looked_around = False
             result = rule.rewrite(node, self.context)
-            if result is None:
-                continue
-            results = [result] if isinstance(result, Variable) else list(result)
-            pairs = list(zip(node.outputs, results, strict=True))
-            if all(old is not new and _may_stand_for(old, new) for old, new in pairs):
-                return rule, results
+            if result is not None:
+                results = [result] if isinstance(result, Variable) else list(result)
+                pairs = list(zip(node.outputs, results, strict=True))
+                if all(old is not new and _may_stand_for(old, new) for old, new in pairs):
+                    return rule, results
+            if not self.context.looked_around:
+                refused.add(rule.name)
         return None, []
 
-    def _sign(self, results: Sequence[Variable], origin: source.Origin, rule: str) -> None:
+    def _sign(self, made: Sequence[Apply], origin: source.Origin, rule: str) -> None:
         """Write the rule's name on the nodes it made; nobody else has seen them yet."""
         signed = replace(origin, rule=rule)
-        for node in toposort(results, self.done):
+        for node in made:
             if node.origin is origin:
                 node.origin = signed
 

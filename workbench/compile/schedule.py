@@ -117,8 +117,9 @@ class Schedule:
         self.has_kernel = has_kernel
         self._depth: dict[Apply, int] = {}
         self._roles: dict[Apply, str] = {}
-        self.graph = self._with_copies(graph)
+        self.graph = self._with_copies(with_plain_reductions(graph))
         self.nodes = self.graph.nodes()
+        self._in_graph = frozenset(self.nodes)
         self.extents = Extents(self.nodes, self.graph.inputs)
         self.units: list[Unit] = []
         self.unit_of: dict[Apply, Unit] = {}
@@ -141,21 +142,27 @@ class Schedule:
         op = node.op
         if isinstance(op, SizeOf):
             return "inline"
-        if not all(has_c_type(v.dtype) for v in (*node.inputs, *node.outputs)):
-            return "host"
         if isinstance(op, Reshape):
             return "alias"
         if isinstance(op, View | Generator):
             return "inline"
+        if isinstance(op, Copy):
+            return "loops"
+        if not all(has_c_arithmetic(v.dtype) for v in (*node.inputs, *node.outputs)):
+            return "host"
         if isinstance(op, Elementwise):
             if not is_loopable(node):
                 return "host"
-            return "inline" if self._is_cheap_scalar(node) and not isinstance(op, Copy) else "loops"
+            return "inline" if self._is_cheap_scalar(node) else "loops"
         if isinstance(op, Reduction):
             return "loops"
         if isinstance(op, Assembly):
             return "assembly"
         return "library" if self.has_kernel(node) else "host"
+
+    def is_followed(self, node: Apply) -> bool:
+        """Whether a reader computes the element itself: inline, or part of the expression of a size."""
+        return self.role(node) == "inline" or (isinstance(node.op, Elementwise) and node not in self._in_graph)
 
     def _is_cheap_scalar(self, node: Apply) -> bool:
         """Whether a scalar needs nothing but sizes, constants and scalar arguments."""
@@ -179,13 +186,9 @@ class Schedule:
         for node in graph.nodes():
             inputs = [made.get(v, v) for v in node.inputs]
             role = self.role(node)
-            if isinstance(node.op, Reduction) and not node.op.axes:
-                made[node.outputs[0]] = _reduced_by_nothing(node, inputs[0])
-                continue
-            if is_arg(node) and kept_in_front(node.op, inputs[0].ndim) is None:  # type: ignore[arg-type]
-                made[node.outputs[0]] = _along_last_axis(node, inputs[0])
-                continue
-            if role in ("host", "library", "alias"):
+            if role == "alias":  # sizes need no memory
+                inputs[0] = inputs[0] if self._is_plain(inputs[0], role) else _copy(inputs[0])
+            elif role in ("host", "library"):
                 inputs = [v if self._is_plain(v, role) else _copy(v) for v in inputs]
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
                 new = rebuild(node, inputs)
@@ -379,7 +382,7 @@ class Schedule:
         return stored
 
     def _is_made(self, variable: Variable) -> bool:
-        return variable.owner is not None and self.role(variable.owner) != "inline"
+        return variable.owner is not None and not self.is_followed(variable.owner)
 
     def base(self, variable: Variable) -> Variable:
         """The variable whose memory `variable` is, through reshapes."""
@@ -406,7 +409,7 @@ class Tracer:
                 continue
             self._seen.add((current, at))
             node = current.owner
-            if node is None or self.schedule.role(node) != "inline":
+            if node is None or not self.schedule.is_followed(node):
                 self.found.append(Read(current, at))
                 continue
             if isinstance(node.op, View):
@@ -432,7 +435,7 @@ class Tracer:
         """The element of an integer variable: a generator's own index, else something unknown."""
         at = tuple(index)
         current = variable
-        while current.owner is not None and self.schedule.role(current.owner) == "inline":
+        while current.owner is not None and self.schedule.is_followed(current.owner):
             node = current.owner
             if isinstance(node.op, Generator):
                 return _as_index(node.op.element(node, at, self))
@@ -495,8 +498,8 @@ def is_arg(node: Apply) -> bool:
     return bool(getattr(node.op, "c_better", ""))
 
 
-def has_c_type(dtype: str) -> bool:
-    """Whether C computes in this dtype: half floats and complex numbers run their reference."""
+def has_c_arithmetic(dtype: str) -> bool:
+    """Whether C computes in this dtype; half floats and complex numbers it only moves."""
     return dtype != "float16" and np.dtype(dtype).kind != "c"
 
 
@@ -507,6 +510,20 @@ def is_loopable(node: Apply) -> bool:
     if not node.op.scalar_text(dtypes):
         return False
     return len(set(dtypes)) == 1 or isinstance(node.op, Switch | Fill | Cast)
+
+
+def with_plain_reductions(graph: Graph) -> Graph:
+    """The graph with reductions over no axes made elementwise, and arg-extremes along the last axis."""
+    made: dict[Variable, Variable] = {}
+    for node in graph.nodes():
+        op, inputs = node.op, [made.get(v, v) for v in node.inputs]
+        if isinstance(op, Reduction) and not op.axes:
+            made[node.outputs[0]] = _reduced_by_nothing(node, inputs[0])
+        elif isinstance(op, Reduction) and is_arg(node) and kept_in_front(op, inputs[0].ndim) is None:
+            made[node.outputs[0]] = _along_last_axis(node, inputs[0])
+        elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+            made.update(zip(node.outputs, rebuild(node, inputs).outputs, strict=True))
+    return graph.with_results([made.get(v, v) for v in graph.results])
 
 
 def _reduced_by_nothing(node: Apply, x: Variable) -> Variable:

@@ -16,8 +16,6 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import CodeType, FrameType
@@ -149,14 +147,20 @@ def here() -> Place | None:
     return None if frame is None else Place(frame)
 
 
-@contextmanager
-def made_for(origin: Origin) -> Iterator[None]:
-    """Nodes made inside inherit `origin`."""
-    token = _maker.set(origin)
-    try:
-        yield
-    finally:
-        _maker.reset(token)
+class made_for:
+    """``with made_for(origin):`` nodes made inside inherit `origin`."""
+
+    # A class, not a generator: the rewrite engine enters one at every node.
+    __slots__ = ("_origin", "_token")
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+
+    def __enter__(self) -> None:
+        self._token = _maker.set(self._origin)
+
+    def __exit__(self, *error: object) -> None:
+        _maker.reset(self._token)
 
 
 def _locate(code: CodeType, lasti: int, lineno: int) -> Location:

@@ -33,7 +33,7 @@ from workbench.viz.text import target_lines
 
 Facts = dict[str, Any]
 
-LONGEST_TREE = 3_000  # lines of a tree that a view carries
+LONGEST_TREE = 1_200  # lines of a tree that a view carries
 MOST_ANCESTORS = 8  # nodes of the plain graph named for one of the compiled graph
 KERNELS = {
     "loops": "loops of ours",
@@ -79,11 +79,10 @@ class _Facts:
         for step in steps:
             if step.after.owner is not None:
                 self.made_by.setdefault(step.after.owner.origin, []).append(step)
-        self.kernel_of = {
-            node: kernel.number
-            for kernel in (self.record.kernels if self.record is not None else ())
-            for node in kernel.nodes
-        }
+        self.kernel_of: dict[Apply, int] = {}
+        for kernel in target.kernels:
+            for node in kernel.nodes:
+                self.kernel_of.setdefault(node, kernel.number)
         self.present = [{self.keys[node] for node in graph.nodes()} for graph in graphs]
         self.plain: dict[Origin, list[Apply]] = {}
         for node in graphs[0].nodes():
@@ -171,7 +170,6 @@ class _Facts:
         before: bool,
     ) -> Facts:
         forward = forward_node(node)
-        source = None if before or not self.record else self.record.source
         return compact(
             key=self.keys[node],
             kind="operation",
@@ -183,7 +181,7 @@ class _Facts:
             steps=[] if before else [step.number for step in self.history(node)],
             from_keys=[] if before else self.ancestors(node),
             kernel=None if before else self.kernel_of.get(node),
-            c_line=source.node_lines.get(node) if source else None,
+            c_line=None if before else self.target.source_lines.get(node),
             in_place=[short_label(in_place[v]) for v in node.outputs if v in in_place],
             forward=_forward(forward, self.keys),
         )
@@ -192,11 +190,11 @@ class _Facts:
         self, in_place: dict[Variable, Variable], before: bool
     ) -> set[tuple[Apply, Variable]]:
         """Reads after which the memory is written over: pairs of a reader and a value."""
-        if before or self.record is None:
+        if before:
             return set()
         return {
             (node, read)
-            for kernel in self.record.kernels
+            for kernel in self.target.kernels
             for read in kernel.in_place.values()
             for node in kernel.nodes
             if read in node.inputs
@@ -296,8 +294,6 @@ class _Facts:
         return self.abouts.setdefault(words, len(self.abouts))
 
     def kernels(self) -> list[Facts]:
-        if self.record is None:
-            return []
         return [
             compact(
                 name=kernel.name,
@@ -307,7 +303,7 @@ class _Facts:
                 commits=kernel.commits,
                 lines=list(kernel.lines) if kernel.lines != (0, 0) else [],
             )
-            for kernel in self.record.kernels
+            for kernel in self.target.kernels
         ]
 
     def steps(self) -> list[Facts]:

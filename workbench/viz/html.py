@@ -28,10 +28,13 @@ STYLE = """\
 .symgraph-static { margin: 4px 0 8px; }
 .symgraph-static img { max-width: 100%; height: auto; }
 .symgraph-static pre { font-size: 12px; line-height: 1.35; overflow-x: auto; }
-.jp-OutputArea-child:has(.symgraph-static):has(+ .jp-OutputArea-child .symgraph),
-.jp-OutputArea-child:has(.symgraph-static) + .jp-OutputArea-child:has(\
-.jp-OutputArea-output.jupyter-widgets:not(:has(.jupyter-widget, .symgraph)))
-{ display: none; }
+.jp-OutputArea-child:has(.symgraph-static):has(+ .jp-OutputArea-child .symgraph) {
+  display: none;
+}
+.jp-OutputArea-child:has(.symgraph-static)
+  + .jp-OutputArea-child:not(:has(.symgraph)):has(.jupyter-widgets) {
+  display: none;
+}
 </style>"""
 
 

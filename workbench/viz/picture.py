@@ -72,7 +72,7 @@ def svg(
         Whether to explain the shapes below the graph.
     """
     below = 36.0 if legend else 0.0
-    width = max(scene.width, 640.0 if legend else 60.0)
+    width = max(scene.width, legend_width() if legend else 60.0)
     height = scene.height + below
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
@@ -184,6 +184,12 @@ def draw_legend(top: float) -> str:
     )
     parts.append(_legend_text(x + 28, top + 18, "! in place"))
     return f'<g data-sg-legend="1">{"".join(parts)}</g>'
+
+
+def legend_width() -> float:
+    """How wide the legend is, in pixels."""
+    words = [*WORDS.values(), "! in place"]
+    return MARGIN + sum(44 + text_width(each, CAPTION_SIZE) for each in words)
 
 
 def _legend_text(x: float, y: float, words: str) -> str:

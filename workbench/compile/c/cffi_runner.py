@@ -1,7 +1,7 @@
 """The call in Python: what ``runner.c`` does, where that file cannot be compiled.
 
-The order of a call is told there. This kind can also stop between the steps of a program
-(`Session`), which is what debuggers and profilers use.
+The order of a call is told there. This kind can also stop between the steps of a
+program (`Session`), which is what debuggers and profilers use.
 
 The program is called through ctypes' ``PYFUNCTYPE``, the one foreign call that keeps
 the interpreter lock: no other thread sees a shared variable half written. Everything
@@ -155,7 +155,7 @@ class CffiRunner:
             cell.shape[0 : array.ndim] = array.shape
 
     def _shared(self, storage: list[Any], form: Form, number: int) -> Array:
-        """The array of a shared variable; a strided or read-only one is replaced."""
+        """The array of a shared variable; a strided one is replaced for good."""
         value = storage[0] if len(storage) == 1 else None
         if not isinstance(value, np.ndarray) or not _looks_like(value, form):
             name = self._plan.names[self._n_arguments + number]
@@ -165,15 +165,21 @@ class CffiRunner:
                 f"holds {value!r}.\n"
                 "  Set it with set_value, or compile the function again."
             )
-        if not value.flags.carray:
+        if not _is_plain(value):
             storage[0] = value = np.array(value, order="C")
         return value
 
     def _part(self, written: int) -> None:
-        """Copy every input that shares memory with what the program writes in place."""
+        """Make a variable fit to be written in place.
+
+        A read-only one is replaced, and every other input that shares its memory is
+        copied.
+        """
         taken = self._taken
+        writeable = taken[written].flags.writeable
         for i, array in enumerate(taken):
-            if i != written and np.may_share_memory(array, taken[written]):
+            shares = np.may_share_memory(array, taken[written])
+            if shares if i != written else not writeable:
                 taken[i] = array.copy()
                 if i >= self._n_arguments:
                     self._plan.storages[i - self._n_arguments][0] = taken[i]

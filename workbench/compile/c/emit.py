@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.compile.c.kernels import KERNELS, Matrix
-from workbench.compile.extents import SizeCheck
+from workbench.compile.c.settle import Settlement
 from workbench.compile.loops import (
     Accumulator,
     Block,
@@ -35,15 +35,14 @@ from workbench.compile.loops import (
     Store,
     Text,
 )
-from workbench.compile.lower import C_TYPES, Lowered, Lowering, SizeTable, literal
+from workbench.compile.lower import C_TYPES, Lowered, SizeTable, literal
 from workbench.compile.memory import Plan, Storage
 from workbench.compile.rewrite import uniform_value
 from workbench.compile.schedule import Schedule, is_strided_view
 from workbench.core.graph import Apply, Constant, Variable
-from workbench.core.op import Reduction, Size
 from workbench.core.ops.elementwise import DimShuffle
 from workbench.core.ops.indexing import Slice
-from workbench.core.ops.shape import BroadcastTo, SizeOf
+from workbench.core.ops.shape import SizeOf
 
 HEADERS = Path(__file__).parent
 """The folder of ``abi.h`` and ``prelude.h``."""
@@ -117,15 +116,16 @@ class _Emitter:
         self.failing: dict[Apply, int] = {}
         self.depth = 0
         self.lane_loops = 0
-        self.known: set[Variable] = set()  # sizes computed so far
-        self.checked: set[int] = set()
         self.extents = schedule.extents
+        self.settlement = Settlement(
+            schedule, plan, sizes, inputs, self._line, lambda statement: self._statement(statement, {}), self._number
+        )
 
     def program(self, integer_bits: int) -> Program:
         digest = hashlib.sha256(
             (HEADERS / "prelude.h").read_bytes() + (HEADERS / "abi.h").read_bytes()
         ).hexdigest()[:16]
-        body = self._kernels()
+        bodies = self._bodies()  # first, because they say which sizes are needed
         prepare = self._captured(self._prepare)
         self.lines = []
         self._line(f"/* A program in {len(self.plan.order)} kernels; headers {digest}. */")
@@ -138,15 +138,15 @@ class _Emitter:
         self.lines += prepare
         spans = []
         hosted = {}
-        for number, (unit, lines) in enumerate(zip(self.plan.order, body, strict=True)):
+        for number, (unit, body) in enumerate(zip(self.plan.order, bodies, strict=True)):
             self._line("")
             first = len(self.lines) + 1
-            self.lines += lines
+            self._kernel(number, unit, body)
             spans.append((first, len(self.lines)))
             if unit.unit.role == "host":
                 hosted[number + 1] = unit.unit.nodes[0]
         self._line("")
-        names = ", ".join(["prepare", *(f"k{k}" for k in range(len(body)))])
+        names = ", ".join(["prepare", *(f"k{k}" for k in range(len(bodies)))])
         self._line(f"static int (*const steps[])(wb_call *) = {{{names}}};")
         self._line("")
         self._line("int wb_run(wb_call *c, int64_t first, int64_t last) {")
@@ -160,7 +160,7 @@ class _Emitter:
     # --- lines
 
     def _line(self, code: str, node: Apply | None = None, comment: str = "") -> None:
-        self.lines.append(Line("  " * self.depth + code if code else "", comment or describe(node), node))
+        self.lines.append(Line("  " * self.depth + code if code else "", sanitise(comment) or describe(node), node))
 
     def _captured(self, write: object) -> list[Line]:
         before, self.lines = self.lines, []
@@ -174,24 +174,26 @@ class _Emitter:
 
     # --- kernels
 
-    def _kernels(self) -> list[list[Line]]:
-        made = []
-        for number, unit in enumerate(self.plan.order):
-            made.append(self._captured(lambda number=number, unit=unit: self._kernel(number, unit)))
+    def _bodies(self) -> list[list[Line]]:
+        self.depth += 1
+        made = [
+            self._captured(lambda number=number, unit=unit: self._body(number, unit))
+            for number, unit in enumerate(self.plan.order)
+        ]
+        self.depth -= 1
         return made
 
-    def _kernel(self, number: int, unit: Lowered) -> None:
+    def _kernel(self, number: int, unit: Lowered, body: Sequence[Line]) -> None:
         title = " + ".join(dict.fromkeys(str(n.op) for n in unit.unit.nodes))
+        before = len(self.lines)
+        self._settling(f"settle{number}", f"what k{number} needs", lambda: self.settlement.late(unit))
+        settles = len(self.lines) > before
         self._line(f"static int k{number}(wb_call *c) {{", comment=title)
         self.depth += 1
-        body = self._captured(lambda: self._body(number, unit))
-        late = self._captured(lambda: self._late(number, unit))
-        used = "\n".join(line.code for line in body)
-        lines = self.lines
-        self.lines = []
-        self._declare(used, {v for v in self._touched(unit)})
-        lines += late + self.lines
-        self.lines = lines + body
+        if settles:
+            self._line(f"if (settle{number}(c)) return (int)c->failure.code;")
+        self._declare("\n".join(line.code for line in body), {*unit.writes, *unit.scratch})
+        self.lines += body
         self._line("return WB_OK;")
         self.depth -= 1
         self._line("}")
@@ -206,13 +208,9 @@ class _Emitter:
             skip = unit.base_copy if unit.writes and unit.writes[0] in self.plan.in_place else None
             self._block(unit.block, skip)
 
-    def _touched(self, unit: Lowered) -> list[Variable]:
-        from_memory = {v: None for v in (*unit.writes, *unit.scratch)}
-        return list(from_memory)
-
-    def _declare(self, used: str, written: set[Variable]) -> None:
-        """Local names for the sizes and the memory that a body uses."""
-        for number in sorted({int(n) for n in re.findall(r"\bn(\d+)\b", used)}):
+    def _declare(self, used: str, written: set[Variable], defined: Set[int] = frozenset()) -> None:
+        """Local names for the sizes and the memory that a body uses, but for sizes it defines."""
+        for number in sorted({int(n) for n in re.findall(r"\bn(\d+)\b", used)} - defined):
             self._line(f"const int64_t n{number} = c->size[{number}];")
         targets = {id(self.plan.storage[v]) for v in written}
         for name in sorted(set(re.findall(r"\b[xm]\d+\b", used)), key=lambda n: (n[0] != "x", int(n[1:]))):
@@ -231,7 +229,7 @@ class _Emitter:
                 label = variable.name or ""
                 if name in self._names and not label:
                     label = self._names[name][2]
-                self._names[name] = (place, variable.dtype, sanitise(label))
+                self._names[name] = (place, variable.dtype, label)
         return self._names
 
     def _pointer_name(self, place: Storage) -> str:
@@ -252,12 +250,12 @@ class _Emitter:
         if isinstance(statement, Let):
             self._line(f"const {C_TYPES[statement.dtype]} {statement.target} = {statement.text};", statement.node)
         elif isinstance(statement, Load):
-            label = sanitise(statement.buffer.name or "")
+            label = statement.buffer.name or ""
             code = f"const {C_TYPES[statement.dtype]} {statement.target} = {self.pointer(statement.buffer)}[{statement.offset.text}];"
             self._line(code, statement.node, comment=label)
         elif isinstance(statement, Store):
             place = f"{self.pointer(statement.buffer)}[{statement.offset.text}]"
-            self._line(f"{place} = {statement.text.replace('{a}', place)};", comment=sanitise(statement.buffer.name or "") or describe(statement.node))
+            self._line(f"{place} = {statement.text.replace('{a}', place)};", comment=statement.buffer.name or describe(statement.node))
         elif isinstance(statement, Accumulator):
             self._start(statement)
         elif isinstance(statement, Combine):
@@ -388,191 +386,30 @@ class _Emitter:
                 owner = size.owner
                 if owner is not None and isinstance(owner.op, SizeOf) and owner.inputs[0] is output:
                     self._line(f"c->size[{table}] = out[{k}].shape[{owner.op.axis}];")
-                    self.known.add(size)
+                    self.settlement.known.add(size)
 
-    # --- sizes and memory
+    # --- what is settled before
 
     def _prepare(self) -> None:
-        self._line("static int prepare(wb_call *c) {", comment="sizes, checks, memory")
+        self._settling("prepare", "sizes, checks, memory", self.settlement.early)
+
+    def _settling(self, name: str, comment: str, settle: Callable[[], None]) -> None:
+        """A function that settles sizes and memory; nothing at all when there is nothing to settle."""
         self.depth += 1
-        body = self._captured(lambda: self._settle(-1, self.plan.order))
-        used = "\n".join(line.code for line in body)
-        for name in sorted(set(re.findall(r"\bx\d+\b", used)), key=lambda n: int(n[1:])):
-            dtype = self.inputs[int(name[1:])].dtype
-            self._line(f"const {C_TYPES.get(dtype, 'void')} *const {name} = c->input[{name[1:]}].data;")
+        body = self._captured(settle)
+        self.depth -= 1
+        if not body and name != "prepare":
+            return
+        self._line(f"static int {name}(wb_call *c) {{", comment=comment)
+        self.depth += 1
+        text = "\n".join(line.code for line in body)
+        defined = {int(n) for n in re.findall(r"const int64_t n(\d+) =", text)}
+        self._declare(text, set(), defined)
         self.lines += body
         self._line("(void)c;")
         self._line("return WB_OK;")
         self.depth -= 1
         self._line("}")
-
-    def _late(self, number: int, unit: Lowered) -> None:
-        """Sizes, checks and memory that could not be settled before this unit."""
-        self._settle(unit.unit.number - 1, [unit], late=True)
-
-    def _settle(self, after: int, units: Sequence[Lowered], late: bool = False) -> None:
-        wanted = self._sizes_of(units) if late else list(self.sizes.numbers)
-        lowering = Lowering(self.schedule, self.sizes, None, self.inputs)
-        position = 0
-        while position < len(wanted):
-            size = wanted[position]
-            position += 1
-            if size in self.known or (self.sizes.known_after(size) >= 0) != late:
-                continue
-            if size.owner is not None and isinstance(size.owner.op, SizeOf) and size.owner.inputs[0] not in self.inputs:
-                continue  # its host step says it
-            self._size(lowering, size)
-            if not late:
-                wanted = list(self.sizes.numbers)
-        self._checks(late)
-        for unit in units:
-            self._memory(unit, late)
-
-    def _sizes_of(self, units: Sequence[Lowered]) -> list[Variable]:
-        return list(self.sizes.numbers) if units else []
-
-    def _size(self, lowering: Lowering, size: Variable) -> None:
-        self.known.add(size)
-        number = self.sizes.numbers[size]
-        before = len(lowering.blocks[0].statements)
-        node = size.owner
-        if node is not None and isinstance(node.op, SizeOf):
-            text, _ = lowering._size_element(node, size)
-        else:
-            text = self._size_text(lowering, size)
-        for statement in lowering.blocks[0].statements[before:]:
-            self._statement(statement, {})
-        place = size.location
-        self._line(f"const int64_t n{number} = {text};", node, comment="" if node else str(place or ""))
-        self._line(f"c->size[{number}] = n{number};")
-
-    def _size_text(self, lowering: Lowering, size: Variable) -> str:
-        for operand in _size_leaves(size):
-            found = self.extents.find(operand)
-            if not isinstance(found, int) and found is not size and found not in self.known:
-                if found.owner is None or not isinstance(found.owner.op, SizeOf) or found.owner.inputs[0] in self.inputs:
-                    self.sizes.name(found)
-                    self._size(lowering, found)
-        if size.owner is None:
-            return lowering.element(size, ())[0]
-        operands = [lowering.element(v, ())[0] for v in size.owner.inputs]
-        from workbench.compile.lower import scalar_text
-
-        return scalar_text(size.owner, operands)
-
-    def _checks(self, late: bool) -> None:
-        for number, check in enumerate(self.extents.checks):
-            if number in self.checked:
-                continue
-            names = [s for s in (check.a, check.b) if not isinstance(s, int)]
-            if any(self.sizes.known_after(s) >= 0 and not late for s in names):
-                continue
-            if late and any(s in self.sizes.numbers and s not in self.known for s in names):
-                continue
-            self.checked.add(number)
-            self._check(check)
-        if not late:
-            self._other_checks()
-
-    def _check(self, check: SizeCheck) -> None:
-        a, b = (self._own_text(size) for size in (check.a, check.b))
-        if a == b:
-            return
-        self._line(f"if (WB_UNLIKELY({a} != {b}))")
-        self._line(f"  return wb_fail(c, WB_SHAPE, {self._number(check.node)}, {check.axis}, {a}, {b});", check.node)
-
-    def _own_text(self, size: Size) -> str:
-        """A size by its own value, not by that of the size it must equal."""
-        if isinstance(size, int):
-            return str(size)
-        node = size.owner
-        if node is not None and isinstance(node.op, SizeOf) and node.inputs[0] in self.inputs:
-            return f"c->input[{self.inputs.index(node.inputs[0])}].shape[{node.op.axis}]"
-        if size in self.sizes.numbers and size in self.known:
-            return f"n{self.sizes.numbers[size]}"
-        lowering = Lowering(self.schedule, self.sizes, None, self.inputs)
-        text = self._size_text(lowering, size)
-        inner = self._captured(lambda: [self._statement(s, {}) for s in lowering.blocks[0].statements])
-        if inner:
-            self._temporary = getattr(self, "_temporary", 0) + 1
-            name = f"t{self._temporary}"
-            self._line(f"int64_t {name};")
-            self._line("{")
-            self.lines += inner
-            self._line(f"  {name} = {text};")
-            self._line("}")
-            return name
-        return f"({text})"
-
-    def _other_checks(self) -> None:
-        """An empty axis that a maximum is taken over; a negative size asked for."""
-        for node in self.schedule.nodes:
-            if isinstance(node.op, Reduction) and node.op.needs_element:
-                sizes = self.extents.of(node.inputs[0])
-                for axis in node.op.axes:
-                    size = sizes[axis]
-                    if isinstance(size, int) and size > 0:
-                        continue
-                    if not isinstance(size, int) and self.sizes.known_after(size) >= 0:
-                        continue
-                    self._line(f"if (WB_UNLIKELY({self._text(size)} == 0)) return wb_fail(c, WB_EMPTY, {self._number(node)}, {axis}, 0, 0);", node)
-            elif isinstance(node.op, BroadcastTo):
-                for axis, size in enumerate(self.extents.of(node.outputs[0])):
-                    if isinstance(size, int) or (size.owner is not None and isinstance(size.owner.op, SizeOf)):
-                        continue
-                    if self.sizes.known_after(size) >= 0:
-                        continue
-                    text = self._text(size)
-                    self._line(f"if (WB_UNLIKELY({text} < 0)) return wb_fail(c, WB_VALUE, {self._number(node)}, {axis}, {text}, 0);", node)
-
-    def _text(self, size: Size) -> str:
-        if isinstance(size, int):
-            return str(size)
-        found = self.extents.find(size)
-        if not isinstance(found, int) and found not in self.known:
-            self.sizes.name(found)
-            self._size(Lowering(self.schedule, self.sizes, None, self.inputs), found)
-        return self.sizes.index(size).text
-
-    def _memory(self, unit: Lowered, late: bool) -> None:
-        """Memory for what a unit writes: slots are made large enough, outputs are asked for."""
-        for variable in (*unit.writes, *unit.scratch):
-            place = self.plan.storage[variable]
-            if place.kind == "input" or unit.unit.role == "host":
-                continue
-            if variable in self.plan.in_place and place.kind == "slot":
-                continue
-            if place.kind == "output" and place.tenants[0] is not variable:
-                continue
-            shape, itemsize = self.plan.bytes_of(variable, self.schedule)
-            is_late = any(not isinstance(s, int) and self.sizes.known_after(s) >= 0 for s in shape)
-            if is_late != late:
-                continue
-            texts = [self._text(s) for s in shape]
-            if place.kind == "output":
-                for axis, text in enumerate(texts):
-                    self._line(f"c->output[{place.number}].shape[{axis}] = {text};")
-                self._line(f"c->value[{place.value}] = c->alloc(c, {place.number});", comment=sanitise(variable.name or ""))
-                self._line(f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);")
-            else:
-                size = " * ".join([str(itemsize), *texts])
-                self._line(f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;")
-                self.slot_values.append((place.value, place.number)) if not late else None
-                if late:
-                    self._line(f"c->value[{place.value}] = c->slot[{place.number}].data;")
-        if not late and unit is self.plan.order[-1]:
-            for value, slot in self.slot_values:
-                self._line(f"c->value[{value}] = c->slot[{slot}].data;")
-
-    @property
-    def slot_values(self) -> list[tuple[int, int]]:
-        if not hasattr(self, "_slot_values"):
-            self._slot_values: list[tuple[int, int]] = []
-        return self._slot_values
-
-
-def _size_leaves(size: Variable) -> list[Variable]:
-    return [] if size.owner is None else [v for v in size.owner.inputs if not isinstance(v, Constant)]
 
 
 def describe(node: Apply | None) -> str:

@@ -20,6 +20,12 @@
 #else
 #define WB_VECTOR __attribute__((const))
 #endif
+
+/* Moved, but never computed with. */
+typedef uint16_t wb_half;
+typedef float _Complex wb_complex64;
+typedef double _Complex wb_complex128;
+
 #define WB_CONST __attribute__((const))
 
 #define WB_UNARY(kind, name) kind double name(double); kind float name##f(float);

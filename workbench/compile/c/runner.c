@@ -183,8 +183,16 @@ static Py_ssize_t take_arguments(Runner *self, PyObject *const *arguments) {
   return self->n_arguments;
 }
 
-/* Takes the shared variables. One that a user made strided or read-only is replaced by its
-   copy: the program may write to it in its last steps. */
+/* Puts a copy of a shared variable's array in its place, and returns it. */
+static PyArrayObject *replace_shared(Runner *self, Py_ssize_t shared, PyArrayObject *array) {
+  PyArrayObject *copy = copy_of(array);
+  if (copy == NULL) return NULL;
+  Py_INCREF(copy);
+  PyList_SetItem(PyTuple_GET_ITEM(self->storages, shared), 0, (PyObject *)copy);
+  return copy;
+}
+
+/* Takes the shared variables. One that a user made strided is replaced once and for all. */
 static int take_shared(Runner *self) {
   for (Py_ssize_t i = 0; i < self->n_shared; i++) {
     Py_ssize_t index = self->n_arguments + i;
@@ -202,15 +210,10 @@ static int take_shared(Runner *self) {
       return -1;
     }
     PyArrayObject *array = (PyArrayObject *)value;
-    Py_INCREF(array);
-    if (!PyArray_ISCARRAY(array)) {
-      PyArrayObject *copy = copy_of(array);
-      Py_DECREF(array);
-      if (copy == NULL) return -1;
-      array = copy;
-      Py_INCREF(copy);
-      PyList_SetItem(storage, 0, (PyObject *)copy);
-    }
+    if (PyArray_ISCARRAY_RO(array))
+      Py_INCREF(array);
+    else if ((array = replace_shared(self, i, array)) == NULL)
+      return -1;
     take(self, index, array);
   }
   return 0;
@@ -221,19 +224,19 @@ static int overlaps(PyArrayObject *a, PyArrayObject *b) {
   return x < y + PyArray_NBYTES(b) && y < x + PyArray_NBYTES(a);
 }
 
-/* Copies every input that shares memory with a variable the program writes in place. */
+/* Makes the variables that the program writes in place fit to be written: a read-only one is
+   replaced, and every other input that shares memory with one is copied. */
 static int part_inputs(Runner *self) {
   for (Py_ssize_t k = 0; k < self->n_in_place; k++) {
     Py_ssize_t written = self->n_arguments + self->in_place[k];
+    int writeable = PyArray_ISWRITEABLE(self->taken[written]);
     for (Py_ssize_t i = 0; i < self->inputs.n; i++) {
-      if (i == written || !overlaps(self->taken[i], self->taken[written])) continue;
-      PyArrayObject *copy = copy_of(self->taken[i]);
+      int shares = i == written ? !writeable : overlaps(self->taken[i], self->taken[written]);
+      if (!shares) continue;
+      PyArrayObject *copy = i < self->n_arguments
+                                ? copy_of(self->taken[i])
+                                : replace_shared(self, i - self->n_arguments, self->taken[i]);
       if (copy == NULL) return -1;
-      if (i >= self->n_arguments) {
-        Py_INCREF(copy);
-        PyList_SetItem(PyTuple_GET_ITEM(self->storages, i - self->n_arguments), 0,
-                       (PyObject *)copy);
-      }
       Py_DECREF(self->taken[i]);
       take(self, i, copy);
     }

@@ -235,7 +235,7 @@ def _search(chosen: str, path: str) -> tuple[Compiler | None, str]:
         [
             f"no C compiler can be used ({where}).",
             *tried,
-            "Install one (apt install gcc, conda install gxx), or name one in config.cc.",
+            "Install one (apt install gcc, conda install gxx), or set config.cc.",
         ]
     )
 

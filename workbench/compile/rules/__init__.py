@@ -16,14 +16,14 @@ happens to NaN, infinity or a signed zero (x / x becomes 1). ``STAGES`` is the o
 """
 
 from workbench.compile.rewrite import Rule
-from workbench.compile.rules import blas, canonical, indexing, lowering, scatter, shapes, stability
+from workbench.compile.rules import algebra, blas, canonical, indexing, lowering, scatter, shapes, stability
 
 CANONICAL: list[Rule] = [*canonical.RULES, *indexing.RULES, *shapes.RULES]
 
 STAGES: tuple[tuple[str, list[Rule]], ...] = (
     ("canonical", CANONICAL),
     ("stability", [*stability.RULES, *CANONICAL]),
-    ("algebra", [*scatter.RULES, *CANONICAL]),
+    ("algebra", [*algebra.RULES, *scatter.RULES, *CANONICAL]),
     ("blas", [*blas.RULES, *CANONICAL]),
 )
 

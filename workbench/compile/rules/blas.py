@@ -34,7 +34,7 @@ def gemm(node: Apply, context: Context):
 def scaled_dot(variable: Variable, context: Context) -> tuple[Variable, Apply] | None:
     """The scalar and the product when `variable` is a scalar times a product that nobody else reads."""
     alpha = as_variable(1, variable.dtype)
-    while context.readers.get(variable, 1) == 1 and variable.owner is not None:
+    while context.read_once(variable) and variable.owner is not None:
         node = variable.owner
         if isinstance(node.op, Dot):
             suits = variable.dtype in ("float32", "float64") and variable.ndim > 0
@@ -70,10 +70,10 @@ def times(a: Variable, b: Variable) -> Variable:
 
 
 def _may_take_over(z: Variable, node: Apply, context: Context) -> bool:
-    updated = context.updated.get(node.output)
+    updated = context.shared_of(node.output)
     if z is updated:
         return True
-    if isinstance(z, Constant | Shared) or z.owner is None or context.readers.get(z, 1) > 1:
+    if isinstance(z, Constant | Shared) or z.owner is None or not context.read_once(z):
         return z.ndim == 1
     return isinstance(z.owner.op, Opaque) or updated is not None or z.ndim == 1
 

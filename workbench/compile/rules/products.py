@@ -9,7 +9,7 @@ that is the derivative of indexing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from workbench.compile.rewrite import Context, uniform_value
@@ -47,7 +47,7 @@ Result = Variable | One | None
 
 Path = tuple[int, ...]
 
-VISITS = 100
+VISITS = 40
 """How many operations a factor is shown to: derivatives need about twenty."""
 
 LEVELS = 6
@@ -76,18 +76,39 @@ def factors(variable: Variable, *ops: type[Op]) -> Iterator[tuple[Variable, Path
             pending.append((node.inputs[0], (*path, 0)))
 
 
-def without(variable: Variable, path: Path) -> Result:
-    """A product without the factor at `path`."""
-    if not path:
+def split_product(variable: Variable) -> tuple[dict[Variable, Path], dict[Variable, Path]]:
+    """The factors above and below the line of a product, each with its place for :func:`without`."""
+    above: dict[Variable, Path] = {}
+    below: dict[Variable, Path] = {}
+    pending: list[tuple[Variable, Path, bool]] = [(variable, (), True)]
+    while pending:
+        x, path, up = pending.pop()
+        op = None if x.owner is None or len(path) > LEVELS else x.owner.op
+        if isinstance(op, Mul | TrueDiv):
+            a, b = x.owner.inputs
+            pending += [(a, (*path, 0), up), (b, (*path, 1), up == isinstance(op, Mul))]
+        elif isinstance(op, Neg | Reciprocal):
+            pending.append((x.owner.inputs[0], (*path, 0), up == isinstance(op, Neg)))
+        else:
+            (above if up else below).setdefault(x, path)
+    return above, below
+
+
+def without(variable: Variable, paths: Sequence[Path]) -> Variable | One:
+    """A product without the factors at `paths`."""
+    if not paths:
+        return variable
+    if () in paths:
         return ONE
     node = variable.owner
-    rest = without(node.inputs[path[0]], path[1:])
+    x, y, *_ = (*(without(v, [p[1:] for p in paths if p[0] == i]) for i, v in enumerate(node.inputs)), ONE)
     if isinstance(node.op, Mul):
-        other = node.inputs[1 - path[0]]
-        return other if isinstance(rest, One) else mul(rest, other)
+        return y if isinstance(x, One) else x if isinstance(y, One) else mul(x, y)
     if isinstance(node.op, Neg):
-        return neg(as_variable(1, variable.dtype) if isinstance(rest, One) else rest)
-    return reciprocal(node.inputs[1]) if isinstance(rest, One) else true_div(rest, node.inputs[1])
+        return as_variable(-1, variable.dtype) if isinstance(x, One) else neg(x)
+    if isinstance(node.op, Reciprocal):
+        return x if isinstance(x, One) else reciprocal(x)
+    return x if isinstance(y, One) else reciprocal(y) if isinstance(x, One) else true_div(x, y)
 
 
 def stretch_axes(node: Apply) -> tuple[int, ...] | None:

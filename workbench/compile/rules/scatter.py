@@ -48,7 +48,7 @@ def sum_of_scattered(node: Apply, context: Context):
     Only while somebody else reads the array: its making is what checks the places.
     """
     put = scattered(node.inputs[0])
-    if put is None or context.readers.get(put.output, 1) < 2 or node.op.axes != (put.op.axes - 1,) or put.op.axes < 2:
+    if put is None or context.read_once(put.output) or node.op.axes != (put.op.axes - 1,) or put.op.axes < 2:
         return None
     _, part, *places = put.inputs
     if any(place.type.shape != places[-1].type.shape for place in places):
@@ -62,13 +62,15 @@ def sum_of_scattered(node: Apply, context: Context):
 
 @node_rule(Put)
 def one_hot(node: Apply, context: Context):
-    """One element a row is a choice in every column: it joins the loop that reads it."""
+    """One element a row is a choice in every column: it joins the loop that reads it.
+
+    That there are as many columns named as rows stays checked, where the two meet.
+    """
     if scattered(node.output) is None or node.op.axes != 2 or node.output.ndim != 2:
         return None
     _, part, rows, columns = node.inputs
     sizes = context.sizes(node.output)
-    full = columns.ndim == 1 and context.same_size(context.sizes(columns)[0], sizes[0])
-    if not full or not counts_up(rows, sizes[0], context):
+    if columns.broadcastable != (False,) or not counts_up(rows, sizes[0], context):
         return None
     chosen = OneHot()(columns, size_variable(sizes[1]))
     return switch(chosen, DimShuffle((0, "x"))(part), 0)
@@ -81,7 +83,7 @@ def scatter_onto_sum(node: Apply, context: Context):
     minus = isinstance(node.op, Sub)
     for a, b in ((x, y), (y, x)):
         put = scattered(a)
-        if put is None or context.readers.get(a, 1) > 1 or not context.same_sizes(a, b):
+        if put is None or not context.read_once(a) or not context.same_sizes(a, b):
             continue
         _, part, *places = put.inputs
         if minus and a is y:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from workbench.compile.rewrite import Context, node_rule, tagged
-from workbench.core.graph import Apply, Variable
+from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.op import Elementwise, Reduction, Size, known_int
 from workbench.core.ops.elementwise import DimShuffle, Fill, Mul, cast, neq
 from workbench.core.ops.reduction import All, Any_, Max, Min, Prod, Sum
@@ -84,11 +84,19 @@ def dimshuffle_of_broadcast(node: Apply):
 
 @node_rule(Elementwise)
 def function_of_dimshuffle(node: Apply):
-    """A function of one operand is computed before its axes are rearranged, where others meet it."""
-    inner = node.inputs[0].owner
-    if len(node.inputs) != 1 or inner is None or not isinstance(inner.op, DimShuffle):
+    """A function of one operand is computed before its axes are rearranged, where others meet it.
+
+    A number beside it changes nothing.
+    """
+    moved = [i for i, v in enumerate(node.inputs) if not (isinstance(v, Constant) and v.data.size == 1)]
+    inner = node.inputs[moved[0]].owner if len(moved) == 1 else None
+    if inner is None or not isinstance(inner.op, DimShuffle):
         return None
-    return inner.op(node.op(inner.inputs[0]))
+    (x,) = inner.inputs
+    operands = [
+        x if i == moved[0] else Constant(v.data.reshape((1,) * x.ndim)) for i, v in enumerate(node.inputs)
+    ]
+    return inner.op(node.op(*operands))
 
 
 # --- stretched arrays --------------------------------------------------------------------
@@ -251,7 +259,7 @@ def reduction_of_one(node: Apply):
 def reduction_of_reduction(node: Apply, context: Context):
     """Two sums, products or extremes after each other are one over all their axes."""
     inner = node.inputs[0].owner
-    if inner is None or type(inner.op) is not type(node.op) or context.readers.get(inner.output, 1) > 1:
+    if inner is None or type(inner.op) is not type(node.op) or not context.read_once(inner.output):
         return None
     x = inner.inputs[0]
     outer = [a for a in range(x.ndim) if a not in inner.op.axes]

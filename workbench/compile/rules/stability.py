@@ -49,8 +49,8 @@ from workbench.core.ops.mathematics import (
     sigmoid,
     softplus,
 )
-from workbench.core.ops.nnet import LogSoftmax, LogSumExp, Softmax
-from workbench.core.ops.reduction import Max, Sum, keep
+from workbench.core.ops.nnet import LogSoftmax, LogSumExp, Softmax, softmax_over
+from workbench.core.ops.reduction import Max, Sum, Supremum
 from workbench.core.ops.shape import BroadcastTo
 
 # --- one digit lost next to 1 ------------------------------------------------------------
@@ -218,13 +218,13 @@ def push(node: Apply, context: Context, product: Product, *ops) -> Variable | No
         for factor, path in factors(x, *ops):
             taken = product.over(factor, y)
             if taken is not None:
-                return _joined(without(x, path), taken, node, context)
+                return _joined(without(x, [path]), taken, node, context)
         return None
     for a, b in ((x, y), (y, x)):
         for factor, path in factors(b, *ops):
             taken = product.times(a, factor)
             if taken is not None:
-                return _joined(taken, without(b, path), node, context)
+                return _joined(taken, without(b, [path]), node, context)
     return None
 
 
@@ -242,13 +242,17 @@ def sum_of_exps(variable: Variable) -> list[Variable]:
     """The exponents when `variable` is a sum of at most 16 exponentials and nothing else."""
     pending, found = [variable], []
     while pending and len(found) <= 16:
-        node = node_of(pending.pop(), Add, Exp)
+        node = node_of(pending.pop(), Add, Exp, DimShuffle)
         if node is None:
             return []
-        if isinstance(node.op, Exp):
-            found.append(node.inputs[0])
-        else:
+        if isinstance(node.op, Add):
             pending.extend(reversed(node.inputs))
+            continue
+        inner = node_of(node.inputs[0], Exp) if isinstance(node.op, DimShuffle) else node
+        if inner is None:
+            return []
+        x = inner.inputs[0]
+        found.append(node.op(x) if isinstance(node.op, DimShuffle) else x)
     return [] if pending else found
 
 
@@ -283,16 +287,17 @@ def _sum_of_exp(factor: Variable, y: Variable, context: Context) -> Result:
     kept = node_of(node.inputs[0] if node else y, DimShuffle)
     axes = None if kept is None else stretch_axes(kept)
     total = None if axes is None else node_of(kept.inputs[0], Sum)
-    if total is None or total.op.axes != axes or total.inputs[0] is not factor:
+    if total is None or total.op.axes != axes or total.inputs[0] is not factor or _is_safe(factor, axes):
         return None
-    return _softmax(factor, axes)
+    return softmax_over(factor.owner.inputs[0], axes)
 
 
-def _softmax(exponential: Variable, axes: tuple[int, ...]) -> Variable:
-    x = exponential.owner.inputs[0]
-    if len(axes) == 1:
-        return Softmax(axes[0])(x)
-    return exp(sub(x, keep(LogSumExp(axes)(x), x.ndim, axes)))
+def _is_safe(exponential: Variable, axes: tuple[int, ...]) -> bool:
+    """Whether the maximum was taken out already, by a softmax over several axes."""
+    shifted = node_of(exponential.owner.inputs[0], Sub)
+    kept = None if shifted is None else node_of(shifted.inputs[1], DimShuffle)
+    top = None if kept is None else node_of(kept.inputs[0], Supremum)
+    return top is not None and top.op.axes == axes
 
 
 def _exp_over_sum(factor: Variable, x: Variable, context: Context) -> Result:
@@ -302,12 +307,12 @@ def _exp_over_sum(factor: Variable, x: Variable, context: Context) -> Result:
     if not axes:
         return None
     total = context.existing(Sum(axes), factor)
-    if total is None:
+    if total is None or _is_safe(factor, axes):
         return None
     rest = Product(context, _nothing, _itself).times(node.inputs[0], total)
     if rest is None:
         return None
-    weights = _softmax(factor, axes)
+    weights = softmax_over(factor.owner.inputs[0], axes)
     return weights if isinstance(rest, One) else mul(node.op(rest), weights)
 
 

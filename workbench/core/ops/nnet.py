@@ -120,11 +120,10 @@ class LogSumExp(Composite):
             return np.log(np.exp(x - peak).sum(axis=self.axes)) + np.squeeze(peak, self.axes)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
-        """g exp(x - out), the softmax over the axes."""
+        """g times the softmax over the axes."""
         (x,) = node.inputs
         assert g is not None
-        weights = exp(sub(x, stretch_back(node.output, x, self.axes)))
-        return [mul(stretch_back(g, x, self.axes), weights)]
+        return [mul(stretch_back(g, x, self.axes), softmax_over(x, self.axes))]
 
     def expand(self, *inputs: Variable) -> Variable:
         """Maximum, sum of exponentials, and the logarithm; an infinite maximum stays in."""
@@ -154,6 +153,14 @@ def softmax(x: Any, axis: int = -1) -> Variable:
 def logsoftmax(x: Any, axis: int = -1) -> Variable:
     """The logarithm of the softmax along `axis`, exact also where the softmax rounds to 0."""
     return _along(LogSoftmax, x, axis)
+
+
+def softmax_over(x: Variable, axes: Sequence[int]) -> Variable:
+    """The softmax over several axes together: all weights along them sum to 1."""
+    if len(axes) == 1:
+        return Softmax(axes[0])(x)
+    e = exp(sub(x, keep(reduction.Supremum(tuple(axes))(x), x.ndim, axes)))
+    return true_div(e, reduction.sum(e, axis=axes, keepdims=True))
 
 
 def logsumexp(x: Any, axis: reduction.Axes = None, keepdims: bool = False) -> Variable:

@@ -140,6 +140,7 @@ class Supremum(Max):
     """
 
     c_start: ClassVar[str | None] = "-INFINITY"
+    needs_element: ClassVar[bool] = False
 
     def reference(self, x: Array) -> Array:
         """``np.max`` that starts from -inf."""

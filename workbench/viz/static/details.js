@@ -23,9 +23,12 @@ export function details(target, graph, key, step, act) {
     const found = target.steps.find((each) => each.number === step);
     if (found) return stepDetails(target, found, act);
   }
-  const node = graph.nodes.find((each) => each.key === key)
-    ?? target.graphs.flatMap((each) => each.nodes).find((each) => each.key === key);
-  return node ? nodeDetails(target, graph, node, act) : legend();
+  // In the view of both graphs the node may stand in the other one.
+  for (const own of [graph, ...target.graphs]) {
+    const node = own.nodes.find((each) => each.key === key);
+    if (node) return nodeDetails(target, own, node, act);
+  }
+  return legend();
 }
 
 function nodeDetails(target, graph, node, act) {
@@ -91,8 +94,10 @@ function kernel(target, node, act) {
   if (!found) return "";
   const mates = (found.nodes ?? []).filter((key) => key !== node.key);
   const parts = [html("span", { class: "sg-mono" }, found.name), `, ${found.about}`];
-  if (mates.length) parts.push(`; together with ${mates.length} more `, link("select all", () =>
+  if (mates.length) parts.push(`; with ${mates.length} more, `, link("select all", () =>
     act.pick(found.nodes)));
+  const [first, last] = found.lines ?? [];
+  if (first) parts.push(" ", link(`lines ${first}–${last}`, () => act.open("source")));
   return parts;
 }
 

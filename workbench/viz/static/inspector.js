@@ -250,6 +250,7 @@ class Inspector {
     }
     if (this.list instanceof StepList) this.list.mark(this.get("step"));
     else this.list?.mark(new Set(selection), new Set(this.local.hits));
+    if (this.get("query") && fresh) this.search(this.get("query"));
     const act = {
       pick: (key) => this.pick(key),
       pickStep: (step) => this.pickStep(step),
@@ -282,7 +283,9 @@ class Inspector {
 
   search(query) {
     if (this.query.value !== query) this.query.value = query;
-    this.local.hits = search(this.target, this.graph, query);
+    const graphs = this.variant === "both" ? this.target.graphs : [this.graph];
+    const hits = graphs.flatMap((graph) => search(this.target, graph, query));
+    this.local.hits = [...new Set(hits)];
     this.local.hit = -1;
     this.found.textContent = query.trim() ? String(this.local.hits.length) : "";
     for (const view of this.views) view.mark(this.marks(view.graph));

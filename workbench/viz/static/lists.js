@@ -59,12 +59,15 @@ export class TreeList {
   }
 }
 
-/** The generated code, with the lines of the selected nodes marked. */
+/** The generated code; the lines of the selected nodes and of their kernels are marked. */
 export class SourceList {
   constructor(target, graph, pick) {
     this.byKey = new Map();
+    this.kernels = new Map();
     const keys = new Map();
     for (const node of graph.nodes) {
+      const span = target.kernels?.[node.kernel]?.lines;
+      if (span) this.kernels.set(node.key, span);
       if (!node.c_line) continue;
       this.byKey.set(node.key, node.c_line);
       if (!keys.has(node.c_line)) keys.set(node.c_line, node.key);
@@ -96,12 +99,17 @@ export class SourceList {
   }
 
   mark(selected) {
-    const lines = new Set([...selected].map((key) => this.byKey.get(key)));
+    const keys = [...selected];
+    const lines = new Set(keys.map((key) => this.byKey.get(key)));
+    const spans = keys.map((key) => this.kernels.get(key)).filter(Boolean);
     let first;
     this.rows.forEach((row, index) => {
-      const chosen = lines.has(index + 1);
+      const line = index + 1;
+      const chosen = lines.has(line);
+      const near = spans.some(([start, end]) => start <= line && line <= end);
       row.classList.toggle("sg-selected", chosen);
-      first ??= chosen ? row : undefined;
+      row.classList.toggle("sg-near", near);
+      first ??= chosen || near ? row : undefined;
     });
     scrollIntoList(first);
   }

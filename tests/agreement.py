@@ -1,0 +1,235 @@
+"""When a computed result agrees with the reference.
+
+How far may a right result be from the reference? A fixed tolerance is too strict where
+a difference cancels and too lax elsewhere. So the conditioning is measured: the
+reference is run again a few times with every rounding operation off by up to 4 units in
+the last place (sums by 8 n eps Σ|a|, their terms in another order), and an element may
+differ by three times what those runs differ by. Where they disagree on an integer, a
+NaN, an infinity or the sign of a zero, the element is not determined and is left out.
+Everything else must be equal: dtype and shape, integers and bools, the places of NaN
+and infinities, -0.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from workbench.core.graph import Apply, Constant, Variable, graph_inputs, toposort
+from workbench.core.op import Composite, Elementwise, Op, Opaque
+from workbench.core.ops.elementwise import (
+    Abs,
+    Cast,
+    Ceil,
+    Fill,
+    Floor,
+    Maximum,
+    Minimum,
+    Neg,
+    Rint,
+    Sign,
+    Switch,
+    Trunc,
+)
+from workbench.core.ops.indexing import Put, PutSlice
+from workbench.core.ops.mathematics import Cosh, Exp, Exp2, Expm1, Pow, Sigmoid, Sinh
+from workbench.core.ops.reduction import ArgMax, ArgMin, Max, Min, Prod, Sum
+
+Array = np.ndarray
+ULPS = 4
+
+
+class Disturbed(Protocol):
+    """A graph that has been run with roundings off."""
+
+    @property
+    def disturbed(self) -> list[list[Array]]:
+        """The outputs of each such run."""
+
+
+@dataclass
+class Mismatch:
+    """One output that is wrong, and how."""
+
+    output: int
+    what: str
+    details: str = ""
+
+    def __str__(self) -> str:
+        return f"output {self.output}: {self.what}{self.details}"
+
+
+def compare(
+    expected: Sequence[Array], got: Sequence[Any], graph: Disturbed
+) -> list[Mismatch]:
+    """What is wrong with `got`; nothing when every element is as exact as it must."""
+    found = []
+    for number, (want, have) in enumerate(zip(expected, got, strict=True)):
+        others = [run[number] for run in graph.disturbed]
+        if complaint := _difference(want, np.asarray(have), others):
+            found.append(Mismatch(number, *complaint))
+    return found
+
+
+def _difference(
+    want: Array, have: Array, others: Sequence[Array]
+) -> tuple[str, str] | None:
+    if have.dtype != want.dtype:
+        return f"dtype {have.dtype}, not {want.dtype}", ""
+    if have.shape != want.shape:
+        return f"shape {have.shape}, not {want.shape}", ""
+    if not want.size:
+        return None
+    runs = np.stack([want, *others])
+    with np.errstate(all="ignore"):
+        if want.dtype.kind == "f":
+            determined = _alike(runs)
+            spread = np.max(
+                np.abs(runs - want), axis=0, initial=0, where=np.isfinite(runs - want)
+            )
+            allowed = 3 * spread + ULPS * np.spacing(
+                np.abs(np.where(np.isfinite(want), want, 0))
+            )
+            exact = ~np.isfinite(want) | (want == 0) & (spread == 0)
+            equal = np.where(exact, _same(have, want), np.abs(have - want) <= allowed)
+        else:
+            determined = np.all(runs == want, axis=0)
+            equal = have == want
+    wrong = determined & ~equal
+    if not wrong.any():
+        return None
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    detail = f" at {place}: {have[place]!r}, should be {want[place]!r}"
+    if want.dtype.kind == "f":
+        detail += f" within {allowed[place]!r}"
+    return f"{int(wrong.sum())} of {want.size} elements", detail
+
+
+def _same(a: Array, b: Array) -> Array:
+    return (np.isnan(a) & np.isnan(b)) | ((a == b) & (np.signbit(a) == np.signbit(b)))
+
+
+def _alike(runs: Array) -> Array:
+    """Where all runs agree on NaN, infinities and the sign of zero."""
+    first = runs[0]
+    finite = np.isfinite(first)
+    alike = np.where(
+        finite, np.all(np.isfinite(runs), axis=0), np.all(_same(runs, first), axis=0)
+    )
+    zero = np.all(runs == 0, axis=0)
+    return alike & (~zero | np.all(np.signbit(runs) == np.signbit(first), axis=0))
+
+
+# Ops whose results are exact, or moved and chosen from their inputs.
+EXACT: tuple[type[Op], ...] = (
+    Neg,
+    Abs,
+    Sign,
+    Floor,
+    Ceil,
+    Trunc,
+    Rint,
+    Switch,
+    Fill,
+    ArgMax,
+    ArgMin,
+)
+# Ops that take one of several zeros, whose sign NumPy itself does not promise.
+CHOOSING: tuple[type[Op], ...] = (Maximum, Minimum, Max, Min, Sum)
+# Ops that overflow or vanish where a stable form would not.
+EXPONENTIAL: tuple[type[Op], ...] = (Exp, Exp2, Expm1, Sinh, Cosh, Sigmoid, Pow)
+
+
+def disturbed_run(
+    outputs: Sequence[Variable],
+    given: Mapping[Variable, Array],
+    rng: np.random.Generator,
+) -> list[Array]:
+    known = dict(given)
+    with np.errstate(all="ignore"):
+        for leaf in graph_inputs(outputs, known):
+            if isinstance(leaf, Constant):
+                known[leaf] = leaf.data
+        for node in toposort(outputs, known):
+            inputs = [known[v] for v in node.inputs]
+            if isinstance(node.op, Composite):
+                free = [Variable(v.type) for v in node.inputs]
+                results = disturbed_run(
+                    [node.op.expand(*free)], dict(zip(free, inputs, strict=True)), rng
+                )
+            else:
+                results = _disturb(node, inputs, rng)
+            known.update(zip(node.outputs, results, strict=True))
+    return [known[v] for v in outputs]
+
+
+def _disturb(
+    node: Apply, inputs: Sequence[Array], rng: np.random.Generator
+) -> list[Array]:
+    """The results of one node, off by as much as a right back end may be."""
+    op = node.op
+    if isinstance(op, Sum | Prod) and inputs[0].dtype.kind == "f":
+        inputs = [_reordered(inputs[0], op.axes, rng)]
+    (result,) = op.evaluate(node, inputs)
+    if result.dtype.kind != "f" or isinstance(op, EXACT):
+        return [result]
+    eps = float(np.finfo(result.dtype).eps)
+    noise = rng.uniform(-1, 1, result.shape)
+    if isinstance(op, CHOOSING):
+        flipped = np.where(rng.random(result.shape) < 0.5, -result, result)
+        result = np.where(result == 0, flipped, result)
+    if isinstance(op, Sum):
+        (x,) = inputs
+        n = x.size // max(result.size, 1)
+        wide = np.abs(x.astype("float64"))
+        away = noise * 8 * n * eps * np.sum(wide, axis=op.axes)
+    elif isinstance(op, Opaque):
+        x, y = (np.abs(v.astype("float64")) for v in inputs)
+        away = noise * 8 * x.shape[-1] * eps * np.dot(x, y)
+    elif isinstance(op, PutSlice | Put) and op.add:
+        away = noise * ULPS * eps * np.abs(result.astype("float64"))
+    elif isinstance(op, Prod):
+        away = (
+            noise
+            * ULPS
+            * max(inputs[0].size // max(result.size, 1), 1)
+            * np.spacing(np.abs(result))
+        )
+    elif isinstance(op, Cast):
+        narrows = inputs[0].dtype.itemsize > result.dtype.itemsize
+        away = noise * (np.spacing(np.abs(result)) if narrows else 0)
+    elif isinstance(op, Elementwise):
+        away = noise * ULPS * np.spacing(np.abs(result))
+    else:
+        return [result]
+    moved = (result + away).astype(result.dtype)
+    moved = np.where(np.isfinite(moved) & (result != 0), moved, result)
+    if isinstance(op, Sum | Opaque):
+        moved = np.where((result == 0) & (away != 0), away, moved)
+    if isinstance(op, EXPONENTIAL):
+        moved = _at_the_edge(moved, inputs, rng)
+    return [np.asarray(moved, result.dtype)]
+
+
+def _at_the_edge(
+    result: Array, inputs: Sequence[Array], rng: np.random.Generator
+) -> Array:
+    """Overflow to infinity and underflow to zero, randomly undone."""
+    info = np.finfo(result.dtype)
+    finite = np.logical_and.reduce(
+        np.broadcast_arrays(*(np.isfinite(x) for x in inputs))
+    )
+    undo = (rng.random(result.shape) < 0.5) & finite
+    result = np.where(undo & np.isinf(result), np.copysign(info.max, result), result)
+    return np.where(
+        undo & (result == 0), np.copysign(info.smallest_subnormal, result), result
+    )
+
+
+def _reordered(x: Array, axes: Sequence[int], rng: np.random.Generator) -> Array:
+    for axis in axes:
+        x = np.take(x, rng.permutation(x.shape[axis]), axis)
+    return x

@@ -1,0 +1,470 @@
+"""For every node rule, graphs that it matches: at random sizes, known beforehand or not.
+
+A maker takes a :class:`Draw` and returns the outputs of a graph, or a whole graph. Adding a
+rule means adding its makers here; `test_node_rules` fails until they are there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import workbench.tensor as T
+from workbench.compile.record import Graph
+from workbench.core.graph import Shared, Variable
+from workbench.core.ops import shape as S
+from workbench.core.ops.indexing import Join, Put
+from workbench.core.ops.nnet import LogSumExp
+from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
+from workbench.core.types import TensorType
+
+
+@dataclass
+class Draw:
+    """A source of inputs for one graph.
+
+    Attributes
+    ----------
+    rng
+        Everything random comes from here.
+    static
+        Whether the types of the inputs know their sizes. A size of 1 is always declared.
+    values
+        The inputs drawn so far, with an array for each.
+    """
+
+    rng: np.random.Generator
+    static: bool
+    values: dict[Variable, np.ndarray] = field(default_factory=dict)
+
+    def size(self, low: int = 0) -> int:
+        return int(self.rng.choice([s for s in (0, 2, 3, 4) if s >= low]))
+
+    def array(self, shape: Sequence[int], dtype: str, low: float, high: float) -> np.ndarray:
+        kind = np.dtype(dtype).kind
+        if kind == "b":
+            return np.asarray(self.rng.random(shape) < 0.5)
+        if kind in "iu":
+            return np.asarray(self.rng.integers(max(int(low), -9 if kind == "i" else 0), 9, shape), dtype)
+        return np.asarray(self.rng.uniform(low, high, shape), dtype)
+
+    def new(self, *shape: int, dtype: str = "float64", low: float = -2, high: float = 2) -> Variable:
+        """An input of the given shape."""
+        sizes = tuple(s if self.static or s == 1 else None for s in shape)
+        variable = Variable(TensorType(dtype, sizes), f"x{len(self.values)}")
+        self.values[variable] = self.array(shape, dtype, low, high)
+        return variable
+
+    def like(self, shape: Sequence[int], **options: Any) -> Variable:
+        return self.new(*shape, **options)
+
+    def shape(self, rank: int, low: int = 0) -> tuple[int, ...]:
+        return tuple(self.size(low) for _ in range(rank))
+
+    def any(self, **options: Any) -> Variable:
+        """An input of 0 to 2 axes."""
+        return self.new(*self.shape(int(self.rng.integers(0, 3))), **options)
+
+    def pair(self, **options: Any) -> tuple[Variable, Variable]:
+        """Two inputs that broadcast."""
+        shape = self.shape(2)
+        other = shape if self.rng.random() < 0.5 else (1, shape[1])
+        return self.new(*shape, **options), self.new(*other, **options)
+
+    def places(self, n: int, size: int) -> Variable:
+        """An int64 vector of n places on an axis of `size`, some counted from the end."""
+        variable = self.new(n, dtype="int64")
+        self.values[variable] = self.rng.integers(-size, size, n) if size else np.zeros(n, "int64")
+        return variable
+
+
+Maker = Callable[[Draw], Any]
+
+MATCHES: dict[str, list[Maker]] = {}
+
+
+def matches(*rules: str) -> Callable[[Maker], Maker]:
+    """Say which rules must fire on the graphs of a maker."""
+
+    def register(maker: Maker) -> Maker:
+        for rule in rules:
+            MATCHES.setdefault(rule, []).append(maker)
+        return maker
+
+    return register
+
+
+def row(rule: str, *makers: Maker) -> None:
+    MATCHES.setdefault(rule, []).extend(makers)
+
+
+def sizes_of(x: Variable) -> list[Variable]:
+    return [SizeOf(axis)(x) for axis in range(x.ndim)]
+
+
+def stretch(x: Variable, *sizes: Any) -> Variable:
+    return BroadcastTo(len(sizes))(x, *(size_variable(s) for s in sizes))
+
+
+# --- canonical ---------------------------------------------------------------------------
+
+row("fold_constants", lambda d: d.any() + T.exp(T.constant(2.0)), lambda d: d.new(3) * T.constant(np.arange(3.0)).sum())
+row("neg_of_neg", lambda d: -(-d.any()), lambda d: -(-d.any(dtype="uint8")))
+row("neg_of_factor", lambda d: (lambda x, y: (-x) * y)(*d.pair()), lambda d: (lambda x, y: x / (-y))(*d.pair(low=1)),
+    lambda d: (lambda x, y: (-x) * (-y))(*d.pair(dtype="int32")))  # fmt: skip
+row("neg_of_divisor", lambda d: T.reciprocal(-d.any(low=1)))
+row("neg_of_dot", lambda d: T.dot(-d.new(2, 3), d.new(3, 4)), lambda d: T.dot(-d.new(3), -d.new(3)))
+row("add_of_neg", lambda d: (lambda x, y: x + (-y))(*d.pair()), lambda d: (lambda x, y: (-x) + y)(*d.pair(dtype="uint8")))
+row("sub_of_neg", lambda d: (lambda x, y: x - (-y))(*d.pair()), lambda d: (lambda x, y: x - (-y))(*d.pair(dtype="int8")))
+row("neg_minus", lambda d: (lambda x, y: -x - y)(*d.pair()))
+row("neg_of_difference", lambda d: (lambda x, y: -(x - y))(*d.pair()))
+row("neg_of_multiple", lambda d: -(2 * d.any()), lambda d: -(d.any() / 2), lambda d: -(3 / d.any(low=1)))
+row("sum_of_neg", lambda d: T.sum(-d.new(*d.shape(2)), axis=1), lambda d: T.sum(-d.any()))
+row("abs_of_neg", lambda d: abs(-d.any()), lambda d: abs(abs(d.any())))
+row("cast_of_cast", lambda d: T.cast(T.cast(d.any(dtype="float32"), "float64"), "float32"),
+    lambda d: T.cast(T.cast(d.any(dtype="int16"), "int64"), "float32"),
+    lambda d: T.cast(T.cast(d.any(dtype="bool"), "float32"), "int8"))  # fmt: skip
+row("switch_of_constant", lambda d: T.switch(True, d.new(3), d.new(1)), lambda d: T.switch(True, d.new(1), d.new(3)),
+    lambda d: T.switch(False, d.new(1, 3), d.new(1, 1)))  # fmt: skip
+
+
+@matches("switch_between_equals")
+def _(d):
+    x = d.any()
+    return T.switch(T.gt(x, 0), x, x)
+
+
+# --- shapes ------------------------------------------------------------------------------
+
+row("size_of_argument", lambda d: SizeOf(1)(T.exp(d.new(*d.shape(2)))), lambda d: SizeOf(0)(T.dot(d.new(2, 3), d.new(3, 2))))
+row("shape_as_sizes", lambda d: T.shape(T.exp(d.new(*d.shape(2)))))
+row("dimshuffle_of_dimshuffle", lambda d: d.new(*d.shape(2)).T.T, lambda d: d.new(2, 3).dimshuffle(1, "x", 0).dimshuffle(2, 0))
+row("function_of_dimshuffle", lambda d: T.exp(d.new(2, 3).T), lambda d: T.cast(d.new(2).dimshuffle("x", 0), "float32"))
+
+
+@matches("checked_shape")
+def _(d):
+    x = d.new(*d.shape(2))
+    return S.SpecifyShape()(T.exp(x), SizeOf(0)(x), size_variable(-1))
+
+
+@matches("dimshuffle_of_broadcast")
+def _(d):
+    n = d.size()
+    return stretch(d.new(1, 3), n, 3).dimshuffle(1, "x", 0)
+
+
+@matches("fill_as_broadcast")
+def _(d):
+    x = d.new(*d.shape(2))
+    return T.fill(x, 2.5)
+
+
+@matches("fill_as_broadcast")
+def _(d):
+    return T.fill(d.new(), d.new())
+
+
+@matches("broadcast_to_own_sizes")
+def _(d):
+    x = d.new(*d.shape(2))
+    return stretch(T.exp(x), *sizes_of(x))
+
+
+@matches("broadcast_of_broadcast")
+def _(d):
+    x = d.new(*d.shape(2))
+    return stretch(stretch(d.new(1, 1), 1, SizeOf(1)(x)), SizeOf(0)(x), SizeOf(1)(x))
+
+
+@matches("elementwise_of_broadcasts")
+def _(d):
+    x = d.new(*d.shape(2))
+    return stretch(d.new(1, 1), *sizes_of(x)) * stretch(d.new(1, 1), *sizes_of(x))
+
+
+@matches("elementwise_of_broadcasts")
+def _(d):
+    n = d.size()
+    return T.exp(stretch(d.new(1, 3), n, 3))
+
+
+@matches("elementwise_of_broadcasts")
+def _(d):
+    n, m = d.size(), d.size()
+    return stretch(d.new(1, 1), n, m) + d.new(1, m)
+
+
+@matches("broadcast_in_elementwise")
+def _(d):
+    x = d.new(*d.shape(2))
+    return x * stretch(d.new(1, 1), *sizes_of(x))
+
+
+@matches("broadcast_in_elementwise")
+def _(d):
+    x = d.new(*d.shape(2))
+    return x.dimshuffle(0, "x", 1) + stretch(d.new(1, 1, 1), SizeOf(0)(x), 3, SizeOf(1)(x))
+
+
+@matches("reshape_of_reshape")
+def _(d):
+    x = d.new(2, 3)
+    return T.flatten(x).reshape((3, -1))
+
+
+@matches("reshape_to_own_sizes")
+def _(d):
+    x = d.new(*d.shape(2))
+    return T.reshape(x, sizes_of(x))
+
+
+@matches("reshape_to_own_sizes")
+def _(d):
+    x = d.new(d.size(), 1)
+    return T.reshape(x, [size_variable(1), SizeOf(0)(x), size_variable(1)])
+
+
+row("reduction_of_one", lambda d: T.sum(d.new(d.size(), 1), axis=1), lambda d: T.sum(d.new(1, d.size(), dtype="int8"), axis=(0, 1)),
+    lambda d: T.any(d.new(1), axis=0), lambda d: T.max(d.new(1, 2), axis=0), lambda d: T.prod(d.new(2, dtype="bool"), axis=()))  # fmt: skip
+row("reduction_of_reduction", lambda d: T.sum(T.sum(d.new(*d.shape(3)), axis=1), axis=0),
+    lambda d: T.max(T.max(d.new(2, 3, 4), axis=2), axis=1), lambda d: T.sum(T.sum(d.new(2, 3, dtype="int8"), axis=0)))  # fmt: skip
+row("reduction_of_dimshuffle", lambda d: T.sum(d.new(*d.shape(2)).T), lambda d: T.sum(d.new(*d.shape(2)).T, axis=0),
+    lambda d: T.prod(d.new(1, 2, 3).dimshuffle(2, "x", 1), axis=0))  # fmt: skip
+
+# --- indexing ----------------------------------------------------------------------------
+
+row("entry_of_vector", lambda d: T.shape(T.exp(d.new(2, 3)))[1], lambda d: S.MakeVector()(d.new(), d.new(), d.new())[-1],
+    lambda d: S.MakeVector()(d.new(), d.new(), d.new())[1:])  # fmt: skip
+row("slice_of_all", lambda d: (lambda x: T.exp(x)[: SizeOf(0)(x)])(d.new(*d.shape(2))))
+row("constant_bounds", lambda d: d.new(4, 3)[T.constant(np.array(1)) + 1 : 4], lambda d: d.new(4)[T.constant(np.array(-1)) * 2])
+row("slice_of_slice", lambda d: d.new(*d.shape(2))[1:][2:7], lambda d: d.new(4, 3)[1:3, ::2][::2, 1:],
+    lambda d: d.new(4, 4)[0][1:], lambda d: d.new(4)[1:][::2][0:1])  # fmt: skip
+row("join_of_one", lambda d: Join(0)(d.new(*d.shape(2))))
+row("size_at_least_zero", lambda d: T.maximum(SizeOf(0)(d.new(d.size())), 0),
+    lambda d: T.maximum(-1, SizeOf(0)(d.new(d.size()))))  # fmt: skip
+
+
+# --- stability ---------------------------------------------------------------------------
+
+
+@matches("odds_of_sigmoid")
+def _(d):
+    x = d.any()
+    return T.sigmoid(x) / T.sigmoid(-x)
+
+
+@matches("odds_of_sigmoid")
+def _(d):
+    x, y = d.pair()
+    return T.sigmoid(x - y) / T.sigmoid(y - x)
+
+
+@matches("exp_in_product")
+def _(d):
+    x, y = d.pair()
+    return (y * T.sigmoid(-x)) * T.exp(x)
+
+
+@matches("exp_in_product")
+def _(d):
+    x, y = d.pair(low=0.5)
+    return (y / T.expm1(x)) * T.exp(x)
+
+
+@matches("exp_in_product")
+def _(d):
+    x, y = d.pair()
+    z = d.new()
+    return z * T.reciprocal(T.exp(x) + T.exp(y) + T.exp(z)) * T.exp(x)
+
+
+@matches("exp_in_product")
+def _(d):
+    x = d.any()
+    return T.sqr(T.sigmoid(-x)) * T.exp(x)
+
+
+@matches("log_of_added_exps")
+def _(d):
+    x, y = d.pair()
+    return T.log(T.exp(x) + T.exp(y))
+
+
+@matches("log_of_added_exps")
+def _(d):
+    x, y = d.pair()
+    return T.log(T.exp(x) + (T.exp(y) + T.exp(d.new())))
+
+
+row("log_of_sum_of_exp", lambda d: T.log(T.sum(T.exp(d.new(*d.shape(2))), axis=1)), lambda d: T.log(T.sum(T.exp(d.any()))))
+
+
+@matches("exp_over_sum_of_exp")
+def _(d):
+    x = d.new(*d.shape(2))
+    return T.exp(x) / T.exp(x).sum(axis=0, keepdims=True)
+
+
+@matches("exp_over_sum_of_exp")
+def _(d):
+    x = d.new(*d.shape(3))
+    return T.exp(x) / T.exp(x).sum(axis=(0, 2), keepdims=True)
+
+
+@matches("exp_over_sum_of_exp")
+def _(d):
+    x = d.new(*d.shape(2))
+    g = d.new(d.values[x].shape[0])
+    return (g / T.exp(x).sum(axis=1)).dimshuffle(0, "x") * T.exp(x)
+
+
+@matches("softmax_of_shifted")
+def _(d):
+    x = d.new(*d.shape(2, low=2))
+    return T.nnet.softmax(x - T.max(x, axis=1, keepdims=True))
+
+
+row("log_of_softmax", lambda d: T.log(T.nnet.softmax(d.new(*d.shape(2)))), lambda d: T.log(T.nnet.softmax(d.new(*d.shape(2))).T),
+    lambda d: T.log(T.nnet.softmax(d.new(3, 4), axis=0)[T.arange(2), d.places(2, 4)]))  # fmt: skip
+
+
+@matches("probability_over_itself")
+def _(d):
+    x, g = d.pair()
+    p = T.sigmoid(x)
+    return (g / p) * p
+
+
+@matches("probability_over_itself")
+def _(d):
+    x = d.new(3, 4)
+    p = T.nnet.softmax(x)
+    g = d.new(3, 4) * T.reciprocal(p)
+    return (g - (g * p).sum(axis=1, keepdims=True)) * p
+
+
+@matches("probability_over_itself")
+def _(d):
+    p = T.nnet.softmax(d.new(3, 4))
+    y = d.places(3, 4)
+    rows = T.arange(3)
+    g = Put(2, True)(T.zeros((3, 4), "float64"), d.new(3) / p[rows, y], rows, y)
+    return g * p
+
+
+@matches("probability_over_itself")
+def _(d):
+    x = d.any()
+    s, t = T.sigmoid(x), T.sigmoid(-x)
+    return (d.new() / s - d.new() / t) * (s * t)
+
+
+@matches("switch_below_product")
+def _(d):
+    x, y = d.pair()
+    return T.switch(T.gt(x, 0), y, 0) * x
+
+
+@matches("switch_below_product")
+def _(d):
+    x, y = d.pair(low=1)
+    return T.switch(T.gt(x, 0), 0, y) / x
+
+
+# --- algebra -----------------------------------------------------------------------------
+
+
+@matches("factor_over_itself")
+def _(d):
+    x = d.any(low=1)
+    return (x * T.exp(x)) / x
+
+
+@matches("factor_over_itself")
+def _(d):
+    x = d.any(low=1)
+    return T.sin(x) * -(T.exp(x) / T.sin(x))
+
+
+row("join_int_constants", lambda d: 2 * (d.any(dtype="int32") * 3), lambda d: 1 + (2 - d.any(dtype="uint8")),
+    lambda d: (d.any(dtype="int64") - 1) + 1)  # fmt: skip
+row("join_constants", lambda d: 2 * (d.any() * 3), lambda d: (d.any() / 2) * 3, lambda d: 6 / (d.any(low=1) / 2), lambda d: (2 * d.any()) / 3,
+    lambda d: (3 / d.any(low=1)) / 2, lambda d: 6 / (3 * d.any(low=1)), lambda d: 6 / (3 / d.any(low=1)), lambda d: (d.any() / 2) / 3,
+    lambda d: 1 + (d.any() + 2), lambda d: 1 - (d.any() - 2), lambda d: (3 - d.any()) - 2, lambda d: 1 - (2 - d.any()),
+    lambda d: (d.any() + 2) - 5)  # fmt: skip
+row("constant_out_of_product", lambda d: (lambda x, y: (2 * x) * (y * 3))(*d.pair()))
+row("sum_of_multiple", lambda d: T.sum(3 * d.new(*d.shape(2)), axis=1), lambda d: T.sum(d.new(*d.shape(2)) / d.new()),
+    lambda d: (lambda n: T.sum(d.new(n, 1) * d.new(n, 4), axis=1))(d.size()))  # fmt: skip
+row("sum_of_repeated", lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3), axis=0), lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3)),
+    lambda d: T.sum(stretch(d.new(1, dtype="int64"), 4)))  # fmt: skip
+
+# --- scatter -----------------------------------------------------------------------------
+
+
+def zeros(*sizes: Any) -> Variable:
+    return stretch(T.constant(np.zeros((1,) * len(sizes))), *sizes)
+
+
+@matches("put_everywhere")
+def _(d):
+    v = d.new(d.size())
+    return Put(1, True)(zeros(SizeOf(0)(v)), T.exp(v), T.arange(SizeOf(0)(v)))
+
+
+@matches("one_hot")
+def _(d):
+    n, k = d.size(), d.size(low=2)
+    y = d.places(n, k)
+    rows = SizeOf(0)(y)
+    return Put(2, True)(zeros(rows, k), stretch(d.new(1), rows), T.arange(rows), y)
+
+
+@matches("sum_of_scattered")
+def _(d):
+    n, k = d.size(low=2), d.size(low=2)
+    y = d.places(n, k)
+    put = Put(2, True)(zeros(4, k), d.new(n), T.arange(n), y)
+    return put.sum(axis=1), put
+
+
+@matches("scatter_onto_sum")
+def _(d):
+    x = d.new(4, 3)
+    put = Put(2, True)(zeros(*sizes_of(x)), d.new(2), d.places(2, 4), d.places(2, 3))
+    return put - T.exp(x)
+
+
+@matches("scatter_onto_sum")
+def _(d):
+    x = d.new(4, 3)
+    put = Put(2, True)(zeros(*sizes_of(x)), d.new(2), d.places(2, 4), d.places(2, 3))
+    return T.exp(x) - put
+
+
+@matches("scatter_onto_sum")
+def _(d):
+    x = d.new(4, 3)
+    put = Put(1, True)(zeros(*sizes_of(x)), d.new(2, 3), d.places(2, 4))
+    return T.exp(x) + put
+
+
+# --- blas and lowering -------------------------------------------------------------------
+
+
+def update(d: Draw, rate: Any, *shapes: tuple[int, ...]) -> Graph:
+    x, y = (d.like(shape) for shape in shapes)
+    product = T.dot(x, y)
+    value = d.array([*shapes[0][:-1], *shapes[1][1:]], "float64", -1, 1)
+    w = Shared(TensorType("float64", (None,) * product.ndim), value, "w")
+    return Graph(tuple(d.values), (), ((w, w - rate * product),))
+
+
+row("gemm", lambda d: update(d, 0.5, (3, 2), (2, 4)),
+    lambda d: update(d, -1, (3, 0), (0, 4)),
+    lambda d: T.dot(d.new(3), d.new(3, 4)) + d.new(4), lambda d: d.new(3) - 2 * T.dot(d.new(3, 4), d.new(4)),
+    lambda d: T.dot(d.new(3, 2), d.new(2, 4)) + T.dot(d.new(3, 5), d.new(5, 4)),
+    lambda d: (lambda a: d.new(3) + (-(a * T.dot(d.new(3, 4), d.new(4)))))(d.new()))  # fmt: skip
+row("expand_composite", lambda d: T.nnet.softmax(d.new(*d.shape(2))), lambda d: T.nnet.logsoftmax(d.new(*d.shape(2)), axis=0),
+    lambda d: LogSumExp((0, 1))(d.new(*d.shape(2))), lambda d: T.shape(d.new(*d.shape(2))))  # fmt: skip

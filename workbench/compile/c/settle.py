@@ -1,0 +1,194 @@
+"""Sizes, checks and memory: what a program settles before it computes.
+
+Everything that follows from the arguments alone is settled in step 0. What depends on a
+computed value (the length of ``arange(n)`` for a computed n, the shape a NumPy reference
+returns) is settled right before the first kernel that may need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from workbench.compile.extents import SizeCheck
+from workbench.compile.loops import Statement
+from workbench.compile.lower import Lowered, Lowering, SizeTable
+from workbench.compile.memory import Plan, Storage
+from workbench.compile.schedule import Schedule
+from workbench.core.graph import Apply, Variable
+from workbench.core.op import Reduction, Size
+from workbench.core.ops.shape import BroadcastTo, SizeOf
+
+Write = Callable[..., None]
+
+
+class Settlement:
+    """Writes the statements that settle sizes, checks and memory, each once.
+
+    Parameters
+    ----------
+    write
+        Writes a line of code, with its node and comment.
+    statement
+        Writes a loop-language statement.
+    number
+        The number by which a failure reports a node.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        plan: Plan,
+        sizes: SizeTable,
+        inputs: Sequence[Variable],
+        write: Write,
+        statement: Callable[[Statement], None],
+        number: Callable[[Apply | None], int],
+    ) -> None:
+        self.schedule, self.plan, self.sizes = schedule, plan, sizes
+        self.inputs = {variable: number for number, variable in enumerate(inputs)}
+        self.extents = schedule.extents
+        self.write, self.statement, self.number = write, statement, number
+        self.known: set[Variable] = set()
+        self.open_checks: list[SizeCheck] = list(self.extents.checks)
+        self.provided: set[Storage] = set()
+
+    def early(self) -> None:
+        """Settle what follows from the arguments."""
+        self._define_all(-1)
+        self._checks(-1)
+        self._element_checks()
+        slots: list[Storage] = []
+        for unit in self.plan.order:
+            slots += self._memory(unit, late=False)
+        for place in slots:  # once no slot can move any more
+            self.write(f"c->value[{place.value}] = c->slot[{place.number}].data;")
+
+    def late(self, unit: Lowered) -> None:
+        """Settle what only the kernels before `unit` made known."""
+        before = unit.unit.number - 1
+        self._define_all(before)
+        self._checks(before)
+        for place in self._memory(unit, late=True):
+            self.write(f"c->value[{place.value}] = c->slot[{place.number}].data;")
+
+    # --- sizes
+
+    def use(self, size: Size) -> str:
+        """The text of a size, which is defined first if it has not been."""
+        found = self.extents.find(size)
+        if isinstance(found, int):
+            return str(found)
+        name = self.sizes.name(found)
+        if found not in self.known:
+            self._define(found)
+        return name
+
+    def _define_all(self, after: int) -> None:
+        done = 0
+        while done < len(self.sizes.numbers):  # defining one may name others
+            for size in list(self.sizes.numbers)[done:]:
+                done += 1
+                if size not in self.known and self.sizes.known_after(size) <= after and not self._is_told(size):
+                    self._define(size)
+
+    def _is_told(self, size: Variable) -> bool:
+        """Whether a host step says the size when it has run."""
+        node = size.owner
+        return node is not None and isinstance(node.op, SizeOf) and node.inputs[0] not in self.inputs
+
+    def _define(self, size: Variable) -> None:
+        self.known.add(size)
+        number = self.sizes.numbers[size]
+        lowering = self._lowering()
+        text, _ = lowering.element(size, ())
+        for statement in lowering.blocks[0].statements:
+            self.statement(statement)
+        self.write(f"const int64_t n{number} = {text};", size.owner)
+        self.write(f"c->size[{number}] = n{number};")
+
+    def _lowering(self) -> Lowering:
+        self._count = getattr(self, "_count", 0) + 1
+        lowering = Lowering(self.schedule, self.sizes, None, self.inputs)
+        lowering.prefix = f"{self._count}_"
+        return lowering
+
+    # --- checks
+
+    def _checks(self, after: int) -> None:
+        remaining = []
+        for check in self.open_checks:
+            sizes = [s for s in (check.a, check.b) if not isinstance(s, int)]
+            if any(self.sizes.known_after(s) > after for s in sizes):
+                remaining.append(check)
+            else:
+                self._check(check)
+        self.open_checks = remaining
+
+    def _check(self, check: SizeCheck) -> None:
+        """Compare two sizes by their own values, not by that of the size they must equal."""
+        with self._own_values(check.a, check.b) as (a, b):
+            self.write(f"if (WB_UNLIKELY({a} != {b}))")
+            failure = f"WB_SHAPE, {self.number(check.node)}, {check.axis}, {a}, {b}"
+            self.write(f"  return wb_fail(c, {failure});", check.node)
+
+    @contextmanager
+    def _own_values(self, *sizes: Size) -> Iterator[list[str]]:
+        lowering = self._lowering()
+        texts = [str(s) if isinstance(s, int) else lowering.element(s, ())[0] for s in sizes]
+        for statement in lowering.blocks[0].statements:
+            self.statement(statement)
+        yield texts
+
+    def _element_checks(self) -> None:
+        """No maximum over nothing, no negative size."""
+        for node in self.schedule.nodes:
+            if isinstance(node.op, Reduction) and node.op.needs_element:
+                sizes = self.extents.of(node.inputs[0])
+                for axis in node.op.axes:
+                    if self._may_be(sizes[axis], 0):
+                        text = self.use(sizes[axis])
+                        self.write(f"if (WB_UNLIKELY({text} == 0))")
+                        self.write(f"  return wb_fail(c, WB_EMPTY, {self.number(node)}, {axis}, 0, 0);", node)
+            elif isinstance(node.op, BroadcastTo):
+                for axis, size in enumerate(node.inputs[1:]):
+                    if self._may_be(size, -1):
+                        with self._own_values(size) as (text,):
+                            self.write(f"if (WB_UNLIKELY({text} < 0))")
+                            failure = f"WB_VALUE, {self.number(node)}, {axis}, {text}, 0"
+                            self.write(f"  return wb_fail(c, {failure});", node)
+
+    def _may_be(self, size: Size, value: int) -> bool:
+        """Whether a size known before the first kernel could have a value that is not allowed."""
+        found = self.extents.find(size)
+        if isinstance(found, int):
+            return found == value or found < 0
+        if self.sizes.known_after(found) >= 0:
+            return False
+        is_axis = found.owner is not None and isinstance(found.owner.op, SizeOf)
+        return value >= 0 or not is_axis
+
+    # --- memory
+
+    def _memory(self, unit: Lowered, late: bool) -> list[Storage]:
+        """Ask for outputs and make slots large enough; returns the slots."""
+        slots = []
+        for variable in (*unit.writes, *unit.scratch):
+            place = self.plan.storage[variable]
+            if place.kind not in ("output", "slot") or place in self.provided:
+                continue
+            shape, itemsize = self.plan.bytes_of(variable, self.schedule)
+            if any(not isinstance(s, int) and self.sizes.known_after(s) >= 0 for s in shape) != late:
+                continue
+            self.provided.add(place)
+            texts = [self.use(s) for s in shape]
+            if place.kind == "output":
+                for axis, text in enumerate(texts):
+                    self.write(f"c->output[{place.number}].shape[{axis}] = {text};")
+                self.write(f"c->value[{place.value}] = c->alloc(c, {place.number});", comment=variable.name or "")
+                self.write(f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);")
+            else:
+                size = " * ".join([str(itemsize), *texts])
+                self.write(f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;")
+                slots.append(place)
+        return slots
