@@ -79,6 +79,8 @@ def _difference(
 ) -> tuple[str, str] | None:
     if have.dtype != want.dtype:
         return f"dtype {have.dtype}, not {want.dtype}", ""
+    if any(other.shape != want.shape for other in others):
+        return None  # a size depends on a rounding
     if have.shape != want.shape:
         return f"shape {have.shape}, not {want.shape}", ""
     if not want.size:
@@ -225,7 +227,7 @@ def _at_the_edge(
     undo = (rng.random(result.shape) < 0.5) & finite
     result = np.where(undo & np.isinf(result), np.copysign(info.max, result), result)
     return np.where(
-        undo & (result == 0), np.copysign(info.smallest_subnormal, result), result
+        undo & (result == 0), np.copysign(info.smallest_normal, result), result
     )
 
 

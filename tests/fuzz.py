@@ -517,13 +517,18 @@ def hunt(seeds: Sequence[int], mode: str) -> dict[str, tuple[Graph, str, int]]:
 # --- shrinking and showing ------------------------------------------------------------
 
 
-def shrink(graph: Graph, fails: Callable[[Graph], bool]) -> Graph:
+def shrink(graph: Graph, fails: Callable[[Graph], bool], attempts: int = 300) -> Graph:
     """A small graph that still fails: outputs dropped, nodes replaced by values."""
     smaller = True
     while smaller:
         smaller = False
         for candidate in _smaller(graph):
-            if _size(candidate) < _size(graph) and fails(candidate):
+            if _size(candidate) >= _size(graph):
+                continue
+            attempts -= 1
+            if attempts < 0:
+                return graph
+            if fails(candidate):
                 graph, smaller = candidate, True
                 break
     return graph

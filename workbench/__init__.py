@@ -13,7 +13,10 @@ Every stage can be looked at, from a line of the cell to the code it became.
 array([ 3., 12.])
 """
 
-from workbench import datasets, tensor
+from importlib import import_module
+from typing import Any
+
+from workbench import datasets, debug, tensor
 from workbench.compile.function import Function, function
 from workbench.compile.modes import Mode, get_mode
 from workbench.config import config
@@ -34,6 +37,20 @@ from workbench.core.errors import (
 )
 from workbench.core.gradient import grad
 from workbench.core.graph import Constant, Shared, Variable, clone, shared
+from workbench.core.printing import pp
 from workbench.core.types import TensorType
+from workbench.viz.dot import pydotprint
+from workbench.viz.show import show
+from workbench.viz.text import debugprint
 
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the magics: what ``%load_ext workbench`` calls."""
+    import_module("workbench.magics.extension").load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take the magics away again."""
+    import_module("workbench.magics.extension").unload_ipython_extension(shell)

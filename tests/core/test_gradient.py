@@ -252,12 +252,12 @@ def test_gradient_of_a_deep_chain():
 def test_gradient_through_a_diamond_is_linear_in_its_size():
     x = T.scalar("x")
     y = x
-    for _ in range(1000):
+    for _ in range(300):
         y = y * 0.5 + y * 0.5
 
     gradient = T.grad(y, x)
 
-    assert len(toposort([gradient])) < 10_000
+    assert len(toposort([gradient])) < 3_000
     assert value(gradient, {x: 3}) == 1
 
 

@@ -45,7 +45,8 @@ def lines_of(panel) -> list[str]:
     ]
 
 
-# --- the cell ---------------------------------------------------------------------------
+# --- the cell
+# ---------------------------------------------------------------------------
 
 
 def test_the_body_runs_as_an_ordinary_cell(shell, capsys):
@@ -73,10 +74,7 @@ def test_the_body_runs_as_an_ordinary_cell(shell, capsys):
 def test_an_error_is_shown_once_and_stays_an_error(shell, capsys):
     result = run(
         shell,
-        "%%symgraph\n"
-        'a = T.exp(T.vector("v"))\n'
-        "b = T.tanh(a) + undefined\n"
-        "c = b + 1\n",
+        '%%symgraph\na = T.exp(T.vector("v"))\nb = T.tanh(a) + undefined\nc = b + 1\n',
     )
 
     output = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
@@ -154,7 +152,9 @@ def test_the_mode_is_put_back_after_an_error(shell, capsys):
         ("one two", "one NAME, not 2"),
     ],
 )
-def test_wrong_use_fails_the_cell_and_names_the_nearest_option(shell, capsys, line, words):
+def test_wrong_use_fails_the_cell_and_names_the_nearest_option(
+    shell, capsys, line, words
+):
     result = run(shell, f"%%symgraph {line}\nran = True")
 
     assert not result.success
@@ -194,7 +194,8 @@ def test_help_is_registered_and_short(shell):
     assert text.count("\n") <= 40
 
 
-# --- loading ----------------------------------------------------------------------------
+# --- loading
+# ----------------------------------------------------------------------------
 
 
 def test_loading_twice_leaves_no_duplicates(shell):
@@ -233,7 +234,8 @@ def test_nothing_of_a_finished_cell_is_left_listening(shell):
     assert len(function.on_created) == hooks
 
 
-# --- line magics ------------------------------------------------------------------------
+# --- line magics
+# ------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -48,7 +48,9 @@ def compiled() -> Compilation:
         Graph((x,), (result,)),
         (Step(1, "exp_as_tanh", "test", before, after, "Only for this test."),),
         (kernel,),
-        Source("double a = tanh(x);\ndouble b = a + 1;", {after.owner: 1, result.owner: 2}),
+        Source(
+            "double a = tanh(x);\ndouble b = a + 1;", {after.owner: 1, result.owner: 2}
+        ),
         "c",
     )
 

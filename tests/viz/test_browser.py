@@ -100,7 +100,9 @@ def start_lab(folder: Path) -> tuple[subprocess.Popen, str]:
     address = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
-            with urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=2):
+            with urllib.request.urlopen(
+                f"{address}/api/status?token={token}", timeout=2
+            ):
                 return server, f"{address}/doc/tree/%s?reset&token={token}"
         except (urllib.error.URLError, OSError):
             if server.poll() is not None:
@@ -180,25 +182,40 @@ def state(panel) -> dict:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def folder(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("chromium is missing: apt-get install chromium")
-    folder = tmp_path_factory.mktemp("lab")
-    write_notebook(folder / "notebooks/model.ipynb", [SET_UP, MODEL, REPORT, LARGE])
-    server, address = start_lab(folder)
-    try:
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, headless=True, args=FLAGS
-            )
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            notebook = Notebook(page, address % "model.ipynb")
-            notebook.run(0)
-            notebook.run(1)
-            yield notebook
-            browser.close()
-    finally:
-        stop_lab(server)
+    made = tmp_path_factory.mktemp("lab")
+    write_notebook(made / "notebooks/model.ipynb", [SET_UP, MODEL, REPORT, LARGE])
+    return made
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    """Where the server shows a notebook; ``%s`` stands for its name."""
+    server, found = start_lab(folder)
+    yield found
+    stop_lab(server)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path=CHROMIUM, headless=True, args=FLAGS
+        )
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def lab(address, browser):
+    """A notebook whose model has been run."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    notebook = Notebook(page, address % "model.ipynb")
+    notebook.run(0)
+    notebook.run(1)
+    return notebook
 
 
 def test_the_panel_shows_the_compiled_function(lab):
@@ -305,3 +322,47 @@ def test_five_thousand_nodes_pan_smoothly_and_search_fast(lab):
     assert len(found["hits"]) == 2500
     # The goal is 33 ms; the bound leaves room for a machine with other work.
     assert frames[56] < 100
+
+
+# --- notebooks that are opened again --------------------------------------------------
+
+VISIBLE = """() => {
+    const seen = selector => [...document.querySelectorAll(selector)]
+        .filter(element => element.getClientRects().length).length;
+    const words = [...document.querySelectorAll(".jp-OutputArea-output")]
+        .filter(element => element.getClientRects().length)
+        .map(element => element.innerText);
+    return { figures: seen("figure"), panels: seen(".symgraph"), words };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("state", "trusted", "figures", "panels"),
+    [(False, True, 1, 0), (True, True, 0, 1), (False, False, 1, 0)],
+    ids=["trusted", "with state", "untrusted"],
+)
+def test_a_stored_notebook_shows_one_view(
+    folder, address, browser, state, trusted, figures, panels
+):
+    nbclient = pytest.importorskip("nbclient")
+    path = folder / "notebooks" / f"stored-{state}-{trusted}.ipynb"
+    write_notebook(path, [SET_UP, MODEL])
+    notebook = nbformat.read(path, 4)
+    client = nbclient.NotebookClient(notebook, store_widget_state=state, timeout=120)
+    client.execute()
+    nbformat.write(notebook, path)
+    if trusted:
+        environment = os.environ | {"JUPYTER_DATA_DIR": str(folder / "DATA_DIR")}
+        command = [sys.executable, "-m", "jupyter", "trust", str(path)]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(address % path.name, wait_until="domcontentloaded")
+    selector = ".symgraph" if panels else "figure"
+    page.locator(selector).first.wait_for(timeout=90_000)
+    page.wait_for_timeout(1000)
+    found = page.evaluate(VISIBLE)
+    page.close()
+
+    assert (found["figures"], found["panels"]) == (figures, panels)
+    assert not any("Error displaying" in words for words in found["words"])

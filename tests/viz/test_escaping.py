@@ -21,7 +21,7 @@ HOSTILE = [
     "&lt;b&gt; &amp; &#60;",
     "<!ENTITY x SYSTEM 'file:///etc/passwd'>",
     'a"]; evil [label="b',
-    "a\\\" -> b; c [URL=\"javascript:alert(1)\"]; //",
+    'a\\" -> b; c [URL="javascript:alert(1)"]; //',
     "<<table><tr><td>html label</td></tr></table>>",
     "\\N \\G \\l \\",
     "right \u202eto left\u2066",

@@ -1,5 +1,6 @@
 import random
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ def test_edges_go_down_and_boxes_do_not_touch(n, reach, seed):
     for xs in rows.values():
         xs.sort()
         # Lanes may be straightened into the gap, boxes keep theirs.
-        assert all(b - a >= SIZE[0] + GAP_X - 1e-6 for a, b in zip(xs, xs[1:]))  # noqa: B905, RUF007
+        assert all(b - a >= SIZE[0] + GAP_X - 1e-6 for a, b in pairwise(xs))
 
 
 def test_everything_lies_within_the_size():
@@ -97,5 +98,5 @@ def test_a_chain_of_five_thousand_is_straight():
 def test_isotonic_is_ordered_and_keeps_the_mean(values):
     found = isotonic(values, [1.0] * len(values))
 
-    assert all(a <= b + 1e-9 for a, b in zip(found, found[1:], strict=False))
+    assert all(a <= b + 1e-9 for a, b in pairwise(found))
     assert sum(found) == pytest.approx(sum(values), abs=1e-6)

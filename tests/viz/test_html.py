@@ -85,7 +85,9 @@ def test_listeners_hear_of_each_selection():
 def test_selected_nodes_of_a_compiled_target_are_variables_of_what_is_run():
     record = compiled()
     panel = Panel([resolve(record)], "widget")
-    keys = [n["key"] for n in panel.facts[0]["graphs"][1]["nodes"] if n["label"] == "tanh"]
+    keys = [
+        n["key"] for n in panel.facts[0]["graphs"][1]["nodes"] if n["label"] == "tanh"
+    ]
 
     panel.selection = keys
 
@@ -120,7 +122,10 @@ def test_parts_of_the_module_declare_no_name_twice():
 
 def test_only_the_default_export_is_left_when_modules_are_joined():
     joined = join_modules(
-        ["export function f() {}", 'import {\n  f,\n} from "./a.js";\nexport default { f };']
+        [
+            "export function f() {}",
+            'import {\n  f,\n} from "./a.js";\nexport default { f };',
+        ]
     )
 
     assert joined == "function f() {}\nexport default { f };"

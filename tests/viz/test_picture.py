@@ -21,7 +21,11 @@ def drawn(target, compact=True):
 
 def shapes(picture: str) -> list[str]:
     root = ET.fromstring(picture)
-    return [g.get("data-sg-shape") for g in root.iter(f"{SVG}g") if "data-sg-key" in g.keys()]
+    return [
+        g.get("data-sg-shape")
+        for g in root.iter(f"{SVG}g")
+        if "data-sg-key" in g.keys()
+    ]
 
 
 def test_the_picture_has_one_shape_for_each_box():

@@ -20,7 +20,7 @@ from typing import Any
 
 from workbench.compile import problems
 from workbench.compile.modes import Mode, get_mode
-from workbench.compile.pipeline import optimise, record, record_c, try_c
+from workbench.compile.pipeline import CProgram, optimise, record, record_c, try_c
 from workbench.compile.record import Graph, Step
 from workbench.config import config
 from workbench.core import source
@@ -77,19 +77,25 @@ class Function:
         maker = backends.get(self.mode.backend)
         run = maker(self) if maker is not None else None
         if run is None and self.mode.backend == "c":
-            run = self._compile_c(after)
+            program = self.compile_c()
+            run = program.runner(self.conform, self.explain, self.is_single) if program is not None else None
         if run is None:
             run = NumpyProgram(self, after)
         return run
 
-    def _compile_c(self, after: Graph) -> Callable[..., Any] | None:
-        program = try_c(after, self.name)
-        if program is None:
+    def compile_c(self) -> CProgram | None:
+        """Compile the optimised graph to a loaded C program; None, after a warning, when that cannot be."""
+        self.program = try_c(self.compilation.after, self.name)
+        if self.program is None:
             self.compilation = problems.without_compiler(self.compilation)
-            return None
-        self.program = program
-        self.compilation = record_c(self.compilation, program)
-        return program.runner(self.conform, self.explain, self._form == "one")
+        else:
+            self.compilation = record_c(self.compilation, self.program)
+        return self.program
+
+    @property
+    def is_single(self) -> bool:
+        """Whether a call returns one array, not a collection."""
+        return self._form == "one"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs for these inputs, in the form they were asked for; updates are applied."""
@@ -366,3 +372,18 @@ def _assigned_name() -> str:
     return found.group(1) if found else ""
 
 
+def evaluate_now(self: Variable, inputs_to_values: Mapping[Variable, Any] | None = None, mode: str | Mode = "FAST_COMPILE") -> Array:
+    """The value of this variable for given values of others: ``(x + 1).eval({x: 2.0})``.
+
+    Compiled functions are kept with the variable, one for each set of inputs.
+    """
+    given = inputs_to_values or {}
+    key = (tuple(given), get_mode(mode))
+    kept: dict[Any, Function] = self.tag.__dict__.setdefault("eval_functions", {})
+    if key not in kept:
+        kept[key] = function(list(given), self, mode=mode, name="eval", on_unused_input="ignore")
+    result: Array = kept[key](*given.values())
+    return result
+
+
+setattr(Variable, "eval", evaluate_now)  # noqa: B010  the compiler comes after the graph

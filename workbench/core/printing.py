@@ -344,7 +344,7 @@ def pp(variable: Variable) -> str:
     >>> from workbench.tensor import vector
     >>> x, y = vector("x"), vector("y")
     >>> pp((x + 1) * -y)
-    '(x + 1) * -y'
+    '(x + 1.0) * -y'
     """
     text: dict[Variable, tuple[str, int]] = {}
     for node in toposort([variable]):

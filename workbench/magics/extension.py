@@ -1,7 +1,7 @@
 """``%load_ext workbench``: everything that is registered with IPython, in one place.
 
-An :class:`Extension` belongs to one shell. Loading twice changes nothing; unloading takes
-everything away again.
+An :class:`Extension` belongs to one shell. Loading twice changes nothing; unloading
+takes everything away again.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import ast
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from IPython.core.error import UsageError
-
 from workbench.magics.lines import Lines
-from workbench.magics.options import describe
+from workbench.magics.options import describe, usage_error
 from workbench.magics.symgraph import (
     HELP,
     MAGIC,
@@ -81,9 +79,11 @@ class Extension:
             return lines
         try:
             parse_first_line(lines[0])
-        except UsageError as error:
-            code = f"from IPython.core.error import UsageError; raise UsageError({str(error)!r})"
-            return [code + "\n"]
+        except usage_error() as error:
+            return [
+                "from IPython.core.error import UsageError\n",
+                f"raise UsageError({str(error)!r})\n",
+            ]
         return ["\n", *lines[1:]]
 
     def before_cell(self, info: Any) -> None:
@@ -95,7 +95,7 @@ class Extension:
             return
         try:
             self.watch = Watch(parse_first_line(first), self.shell.user_ns)
-        except UsageError:
+        except usage_error():
             self.watch = None  # The cell itself raises it.
 
     def after_cell(self, result: Any) -> None:
@@ -128,11 +128,12 @@ class Extension:
             print(f"{MAGIC}: the panel failed: {type(error).__name__}: {error}")
 
     def forget_after_reset(self) -> None:
-        """``%reset`` clears the user's names; what was kept beside them goes as well."""
+        """``%reset`` clears the user's names; what we keep beside them goes as well."""
         if self.panels and "_sym" not in self.shell.user_ns:
             self.panels.clear()
 
-    # --- below another cell magic --------------------------------------------------------
+    # --- below another cell magic
+    # --------------------------------------------------------
 
     def nested(self) -> Any:
         """The registered magic: help, completion, and use below another cell magic."""

@@ -18,10 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from IPython.core.error import UsageError
-
 from workbench.core.printing import plain
-from workbench.magics.options import Option, describe, nearest, parse
+from workbench.magics.options import Option, describe, nearest, parse, usage_error
 from workbench.viz.dot import Picture, pydotprint
 from workbench.viz.show import VIEWS, Panel, show
 from workbench.viz.target import Target, resolve
@@ -103,7 +101,7 @@ class Lines:
                 view=options["view"],
             )
         except KeyError as error:
-            raise UsageError(f"%symshow: --select: {error.args[0]}") from None
+            raise usage_error()(f"%symshow: --select: {error.args[0]}") from None
         self.shell.user_ns["_sym"] = panel
         return panel
 
@@ -130,7 +128,7 @@ class Lines:
                 legend=bool(options["legend"]),
             )
         except ValueError as error:
-            raise UsageError(f"%symdot: {error}") from None
+            raise usage_error()(f"%symdot: {error}") from None
 
     def symsteps(self, line: str) -> None:
         options, target = self.read("symsteps", line)
@@ -138,7 +136,7 @@ class Lines:
         if options["at"] is not None:
             steps = tuple(step for step in steps if step.number == options["at"])
             if not steps:
-                raise UsageError(f"%symsteps: there is no step {options['at']}")
+                raise usage_error()(f"%symsteps: there is no step {options['at']}")
             print(plain(str(steps[0])))
             print("   ", plain(steps[0].reason))
             return
@@ -159,7 +157,7 @@ class Lines:
             kernels = {kernel.name: kernel for kernel in record.kernels}
             if options["kernel"] not in kernels:
                 near = nearest(options["kernel"], list(kernels), "")
-                raise UsageError(f"%symcode: no kernel {options['kernel']}{near}")
+                raise usage_error()(f"%symcode: no kernel {options['kernel']}{near}")
             first, last = kernels[options["kernel"]].lines
             text = "\n".join(text.splitlines()[max(0, first - 1) : last])
         if options["out"]:
@@ -189,15 +187,15 @@ class Lines:
         if text.isidentifier() and text not in names:
             if text == "_sym":
                 words = "nothing was shown yet: name a function or variable"
-                raise UsageError(f"%{magic}: {words}")
+                raise usage_error()(f"%{magic}: {words}")
             near = nearest(text, [n for n in names if not n.startswith("_")], "")
             hint = near if near.startswith("; did") else ""
-            raise UsageError(f"%{magic}: there is no {text} here{hint}")
+            raise usage_error()(f"%{magic}: there is no {text} here{hint}")
         try:
             value = self.shell.ev(text)
         except Exception as error:
             kind = type(error).__name__
-            raise UsageError(f"%{magic}: {text}: {kind}: {error}") from None
+            raise usage_error()(f"%{magic}: {text}: {kind}: {error}") from None
         if isinstance(value, Panel):
             return value.targets[0]
         try:
@@ -205,12 +203,14 @@ class Lines:
             named = getattr(value, "name", None)
             return resolve(value, "" if named or not is_name else text)
         except TypeError as error:
-            raise UsageError(f"%{magic}: {text}: {error}") from None
+            raise usage_error()(f"%{magic}: {text}: {error}") from None
 
 
 def _compiled(magic: str, target: Target) -> Any:
     if target.record is None:
-        raise UsageError(f"%{magic}: {plain(target.name)} is a graph, not yet compiled")
+        raise usage_error()(
+            f"%{magic}: {plain(target.name)} is a graph, not yet compiled"
+        )
     return target.record
 
 

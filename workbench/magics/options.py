@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
-
-from IPython.core.error import UsageError
-from IPython.utils.process import arg_split
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,17 @@ class Option:
     kind: type | None = None
     choices: Sequence[str] = ()
     default: Any = None
+
+
+@cache
+def usage_error() -> type[Exception]:
+    """IPython's error for wrong use of a magic: one line, no traceback.
+
+    Looked up when needed, so that ``import workbench`` does not import IPython.
+    """
+    from IPython.core.error import UsageError
+
+    return UsageError  # type: ignore[no-any-return]
 
 
 def parse(
@@ -45,7 +55,7 @@ def parse(
     """
     values = {name: option.default for name, option in options.items()}
     rest: list[str] = []
-    words = list(reversed(arg_split(line, posix=True, strict=False)))
+    words = list(reversed(_split(line)))
     while words:
         word = words.pop()
         if not word.startswith("--"):
@@ -53,7 +63,7 @@ def parse(
             continue
         name, equals, value = word[2:].partition("=")
         if name not in options:
-            raise UsageError(
+            raise usage_error()(
                 f"{magic}: unknown option --{name}{nearest(name, options)}"
             )
         option = options[name]
@@ -62,10 +72,20 @@ def parse(
             continue
         if not equals:
             if not words or words[-1].startswith("--"):
-                raise UsageError(f"{magic}: --{name} needs a value: {option.help}")
+                raise usage_error()(f"{magic}: --{name} needs a value: {option.help}")
             value = words.pop()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
         values[name] = _value(magic, name, option, value)
     return values, rest
+
+
+def _split(line: str) -> list[str]:
+    """The words of a line; quotes, which are kept, join words where they match."""
+    try:
+        return shlex.split(line, posix=False)
+    except ValueError:
+        return line.split()
 
 
 def nearest(
@@ -95,9 +115,9 @@ def _value(magic: str, name: str, option: Option, text: str) -> Any:
         for part in text.split(","):
             if part not in option.choices:
                 near = nearest(part, option.choices, "")
-                raise UsageError(f"{magic}: --{name} cannot be {part}{near}")
+                raise usage_error()(f"{magic}: --{name} cannot be {part}{near}")
     try:
         return option.kind(text)
     except ValueError:
         kind = {int: "a whole number", float: "a number"}.get(option.kind, "a word")
-        raise UsageError(f"{magic}: --{name} must be {kind}, not {text}") from None
+        raise usage_error()(f"{magic}: --{name} must be {kind}, not {text}") from None

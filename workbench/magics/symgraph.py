@@ -11,12 +11,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from IPython.core.error import UsageError
-
 from workbench.compile import function
 from workbench.config import config
 from workbench.core.graph import Variable, ancestors
-from workbench.magics.options import Option, nearest, parse
+from workbench.magics.options import Option, nearest, parse, usage_error
 from workbench.viz.show import VIEWS, Panel
 from workbench.viz.target import Target, graph_of, resolve
 from workbench.viz.widgets import TABS
@@ -40,10 +38,10 @@ Run the cell, then show the graphs it built.
 
     %%symgraph [NAME] [--mode MODE] [--show TAB] [--view VIEW] [--quiet]
 
-The body runs exactly as an ordinary cell. After it a panel shows every function that was
-compiled in it, or else the graph of the symbolic values that got names in it. A cell that
-fails is shown as far as it came. The panel is kept as _sym; NAME names it, and running the
-cell again then keeps what was selected.
+The body runs exactly as an ordinary cell. After it a panel shows every function that
+was compiled in it, or else the graph of the symbolic values that got names in it. A
+cell that fails is shown as far as it came. The panel is kept as _sym; NAME names it,
+and running the cell again then keeps what was selected.
 
 {options}
 
@@ -68,7 +66,7 @@ def parse_first_line(line: str) -> dict[str, Any]:
     words = line.strip().removeprefix(MAGIC)
     options, names = parse(MAGIC, words, OPTIONS)
     if len(names) > 1:
-        raise UsageError(f"{MAGIC}: one NAME, not {len(names)}: {' '.join(names)}")
+        raise usage_error()(f"{MAGIC}: one NAME, not {len(names)}: {' '.join(names)}")
     options["name"] = names[0] if names else ""
     options["show"] = options["show"].partition(",")[0]
     return options
@@ -100,7 +98,7 @@ class Watch:
             try:
                 self._undo.enter_context(config.change(mode=MODES[options["mode"]]))
             except ValueError as error:
-                raise UsageError(f"{MAGIC}: --mode: {error}") from None
+                raise usage_error()(f"{MAGIC}: --mode: {error}") from None
         function.on_created.append(self.made.append)
         self._undo.callback(_remove, function.on_created, self.made.append)
 
@@ -109,7 +107,7 @@ class Watch:
         self._undo.close()
 
     def targets(self) -> list[Target]:
-        """What to show: the functions made, else the graph of the values that got names."""
+        """What to show: the functions made, else the graph of the values with names."""
         bound = self.bound()
         for name, variable in bound.items():
             if not variable.name:

@@ -1,14 +1,16 @@
 """A graph as a Graphviz picture: ``pydotprint``.
 
-The same scene as everywhere, written as DOT text by the ``graphviz`` package, with types on
-the edges, and drawn by the ``dot`` program, or by the one that pip can install. Where
-neither is there, the picture is our own and a warning says so. ``dot`` takes minutes for
-large graphs of gradients, so those are drawn by our own layout as well.
+The same scene as everywhere, written as DOT text by the ``graphviz`` package, with
+types on the edges, and drawn by the ``dot`` program, or by the one that pip can
+install. Where neither is there, the picture is our own and a warning says so. ``dot``
+takes minutes for large graphs of gradients, so those are drawn by our own layout as
+well.
 """
 
 from __future__ import annotations
 
 import base64
+import html
 import re
 import shutil
 import subprocess
@@ -29,7 +31,7 @@ SECONDS = 60  # after which `dot` is stopped
 
 MISSING = """\
 no Graphviz program was found, so the picture is Workbench's own.
-Install one with `pip install graphviz graphviz-pure`, or your system's package `graphviz`."""
+Install one with `pip install graphviz graphviz-pure`, or your system's `graphviz`."""
 
 
 class Picture:
@@ -97,7 +99,8 @@ class Picture:
         self, include: Any = None, exclude: Any = None
     ) -> dict[str, str]:
         image = base64.b64encode(self.svg.encode()).decode()
-        # As an image: safe whatever the picture holds, and shown where SVG is not trusted.
+        # As an image: safe whatever the picture holds, and shown where SVG is not
+        # trusted.
         page = (
             f'<img alt="{_words(self.title)}" src="data:image/svg+xml;base64,{image}">'
         )
@@ -153,8 +156,8 @@ def dot_text(
         import graphviz
     except ImportError as error:
         raise ImportError(
-            "pydotprint writes DOT text with the graphviz package: pip install graphviz. "
-            "workbench.show draws without it."
+            "pydotprint writes DOT text with the graphviz package: "
+            "pip install graphviz. workbench.show draws without it."
         ) from error
     found = graphviz.Digraph(comment=plain(title).replace("\n", " "))
     font = {"fontname": "Helvetica,Arial,sans-serif"}
@@ -217,10 +220,11 @@ def _escape(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    return plain(text).translate(str.maketrans({c: f"&#{ord(c)};" for c in "&<>\"'"}))
+    return html.escape(plain(text))
 
 
-# --- the program --------------------------------------------------------------------------
+# --- the program
+# --------------------------------------------------------------------------
 
 
 def find_program() -> str | None:

@@ -1,9 +1,9 @@
 """Everything a view says about a target, as plain data.
 
 :func:`facts` turns a compiled function or a graph into dictionaries, lists, strings and
-numbers. It is what the picture is drawn from, what the widget sends to the page, and what
-tests look at; nothing else in this package reads the compiler's values. Fields that say
-nothing are left out, since 5,000 operations shall be sent in about a megabyte.
+numbers. It is what the picture is drawn from, what the widget sends to the page, and
+what tests look at; nothing else in this package reads the compiler's values. Fields
+that say nothing are left out, since 5,000 operations shall be sent in about a megabyte.
 
 Read next: :mod:`workbench.viz.scene`.
 """
@@ -52,8 +52,8 @@ def facts(target: Any, name: str = "") -> Facts:
         ``name mode summary`` in words; ``graphs``, one or two, each with its ``title``
         (``"before"``, ``"after"``), ``nodes``, ``edges``, ``results``, ``operations``
         (how many), ``tree`` (lines of text) and ``tree_nodes`` (the node of each);
-        ``lines``, ``abouts``, ``kernels`` and ``steps``, which nodes refer to by number;
-        ``source``, the generated code, or nothing.
+        ``lines``, ``abouts``, ``kernels`` and ``steps``, which nodes refer to by
+        number; ``source``, the generated code, or nothing.
 
         An edge is ``[from, output, to, position, in place]``, a result ``[node, output,
         role]``. Nodes are numbered by their place in ``nodes``, and named by ``key``.
@@ -189,7 +189,7 @@ class _Facts:
     def taken_over(
         self, in_place: dict[Variable, Variable], before: bool
     ) -> set[tuple[Apply, Variable]]:
-        """Reads after which the memory is written over: pairs of a reader and a value."""
+        """Reads after which the memory is written over: a reader and a value each."""
         if before:
             return set()
         return {
@@ -240,10 +240,11 @@ class _Facts:
         return [self.keys[n] for n in (alike or family)[:MOST_ANCESTORS]]
 
     def carried_names(self) -> dict[tuple[Origin, Op, int], str]:
-        """Names under which the user's cell kept values, for what rewriting made of them.
+        """Names that a cell gave to values, for what rewriting made of those.
 
-        The engine carries names, but not those that a cell gave after compiling. Nodes of
-        a gradient share an origin, so only the user's own nodes are sure to be meant.
+        The engine carries names, but not those that a cell gave after compiling. Nodes
+        of a gradient share an origin, so only the user's own nodes are sure to be
+        meant.
         """
         names = {
             (node.origin, node.op, v.index): display_name(v)
@@ -268,7 +269,8 @@ class _Facts:
             self.names.get((node.origin, node.op, variable.index), "") if node else ""
         )
 
-    # --- tables ------------------------------------------------------------------------
+    # --- tables
+    # ------------------------------------------------------------------------
 
     def line(self, location: Location | None) -> int | None:
         if location is None:
@@ -340,8 +342,8 @@ def pair(
     """Say for every operation what became of it, or where it came from.
 
     Adds ``pairs`` (keys in the other graph) and ``fate``: ``kept``, ``rewritten``,
-    ``merged`` into an equal one, ``gone``, or ``new`` when no node of the plain graph is
-    known to stand behind it.
+    ``merged`` into an equal one, ``gone``, or ``new`` when no node of the plain graph
+    is known to stand behind it.
     """
     images: dict[str, list[str]] = {}
     for node in after:

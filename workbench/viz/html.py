@@ -1,9 +1,10 @@
 """The static figure of a target: a picture with a tree below, as HTML.
 
-It is what a saved, exported or untrusted notebook shows, so it is an image (a data URI, which
-pages let through where they refuse SVG elements) with a text that stands for it, and the
-tree in a block that unfolds. Where the interactive view is alive beside it, a short style
-hides it; where that view cannot be, the style hides its line of complaint instead.
+It is what a saved, exported or untrusted notebook shows, so it is an image (a data URI,
+which pages let through where they refuse SVG elements) with a text that stands for it,
+and the tree in a block that unfolds. Where the interactive view is alive beside it, a
+short style hides it; where that view cannot be, the style hides its line of complaint
+instead.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def figure(
     """
     resolved = resolve(target)
     found = found or facts(resolved)
-    picture, left_out = static_svg(found, before)
+    picture, left_out = static_svg(found, before, legend=True)
     image = base64.b64encode(picture.encode()).decode()
     tree = panel_text(resolved, before)
     if len(tree) > MOST_CHARACTERS:
@@ -67,8 +68,8 @@ def figure(
         f'{STYLE}<figure class="symgraph-static">'
         f'<img alt="{escaped(words)}" src="data:image/svg+xml;base64,{image}">'
         f"<figcaption>{escaped(caption)}</figcaption>"
-        f"<details><summary>Tree</summary><pre>{escaped(tree, lines=True)}</pre></details>"
-        "</figure>"
+        f"<details><summary>Tree</summary><pre>{escaped(tree, lines=True)}</pre>"
+        "</details></figure>"
     )
 
 
@@ -117,7 +118,7 @@ def alternative(found: Facts, before: bool = False) -> str:
 
 
 def nearest(graph: Facts, most: int = MOST_OPERATIONS) -> Facts:
-    """The part of a graph that is nearest to its results; the graph itself when small."""
+    """The part of a graph nearest to its results; the graph itself when small."""
     if graph["operations"] <= most:
         return graph
     nodes = graph["nodes"]

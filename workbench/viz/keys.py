@@ -1,9 +1,9 @@
 """Names for nodes that stay the same from run to run.
 
-A key is ``hash:line:column:ordinal``: which cell or file, where in it, and the how-manyth
-node made there. Running an unchanged cell again gives the same keys, so that a selection
-survives. A node of the compiled graph that no rewrite touched has the key it had in the
-graph the user built, although compiling made a copy of it.
+A key is ``hash:line:column:ordinal``: which cell or file, where in it, and the
+how-manyth node made there. Running an unchanged cell again gives the same keys, so that
+a selection survives. A node of the compiled graph that no rewrite touched has the key
+it had in the graph the user built, although compiling made a copy of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def file_hash(file: str) -> str:
 
 
 class Keys:
-    """Keys for operations and leaves of the graphs of one target, the plain one first."""
+    """Keys for operations and leaves of one target's graphs, the plain one first."""
 
     def __init__(self, graphs: Iterable[Graph]) -> None:
         self.of: dict[Apply | Variable, str] = {}

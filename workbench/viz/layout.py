@@ -3,27 +3,28 @@
 Layered drawing after Sugiyama, Tagawa, Toda (1981), Methods for visual understanding of
 hierarchical system structures, in four stages:
 
-1. **Rows.** A box stands one row below the lowest it reads; then boxes move down towards
-   their readers wherever that makes edges shorter.
-2. **Lanes.** An edge over several rows gets a narrow empty box in each, so that it passes
-   between the others. All edges out of one box share their lanes: one value, one line.
-   Very large graphs do without.
+1. **Rows.** A box stands one row below the lowest it reads; then boxes move down
+   towards their readers wherever that makes edges shorter.
+2. **Lanes.** An edge over several rows gets a narrow empty box in each, so that it
+   passes between the others. All edges out of one box share their lanes: one value, one
+   line. Very large graphs do without.
 3. **Order in a row.** Sweeps down and up that sort each row by the mean place of its
    neighbours; the order with the fewest crossings is kept.
-4. **Places.** Sweeps that move each box to the mean of its neighbours, as near as the order
-   and the gaps of its row permit: least squares under ``x[i+1] - x[i] >= gap``, solved
-   exactly by pooling adjacent violators (Barlow et al. 1972, Statistical inference under
-   order restrictions).
+4. **Places.** Sweeps that move each box to the mean of its neighbours, as near as the
+   order and the gaps of its row permit: least squares under ``x[i+1] - x[i] >= gap``,
+   solved exactly by pooling adjacent violators (Barlow et al. 1972, Statistical
+   inference under order restrictions).
 
-Nothing is random. Time is linear in boxes and edges for each sweep: 5,000 boxes take about
-0.3 s. `dot` was not taken because it needs minutes for graphs of gradients, whose many
-long edges are its worst case.
+Nothing is random. Time is linear in boxes and edges for each sweep: 5,000 boxes take
+about 0.3 s. `dot` was not taken because it needs minutes for graphs of gradients, whose
+many long edges are its worst case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Point = tuple[float, float]
 
@@ -46,8 +47,8 @@ class Layout:
     centres
         The middle of each box.
     routes
-        For each edge the points it passes: the lower middle of its source, two points for
-        each row it passes, the upper middle of its target.
+        For each edge the points it passes: the lower middle of its source, two points
+        for each row it passes, the upper middle of its target.
     rows
         The row of each box, from 0.
     width, height
@@ -99,7 +100,8 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
     return Layout(centres, routes, rows, width, tops[-1] - GAP_Y)
 
 
-# --- rows ---------------------------------------------------------------------------------
+# --- rows
+# ---------------------------------------------------------------------------------
 
 
 def rank(n: int, edges: Sequence[tuple[int, int]]) -> list[int]:
@@ -136,7 +138,8 @@ def rank(n: int, edges: Sequence[tuple[int, int]]) -> list[int]:
     return [row - first for row in rows]
 
 
-# --- lanes, order, places -----------------------------------------------------------------
+# --- lanes, order, places
+# -----------------------------------------------------------------
 
 
 class _Net:
@@ -173,7 +176,7 @@ class _Net:
                 lanes.append(len(self.row) - 1)
             self.lanes.append(lanes[:steps])
             way = [source, *lanes[:steps], target]
-            for pair in zip(way, way[1:], strict=False):
+            for pair in pairwise(way):
                 self.links[pair] = self.links.get(pair, 0) + 1
         n = len(self.row)
         self.up: list[list[int]] = [[] for _ in range(n)]
@@ -264,7 +267,7 @@ class _Net:
         return [value - left for value in x]
 
     def straighten(self, x: list[float]) -> None:
-        """Join the lanes of each line into long straight pieces where rows have room."""
+        """Join the lanes of a line into long straight pieces where rows have room."""
         position = [0] * len(self.row)
         for row in self.rows:
             for i, item in enumerate(row):
@@ -311,7 +314,7 @@ class _Net:
             wanted.append(mean)
             weights.append(weight or 0.1)
         offsets = [0.0]
-        for a, b in zip(row, row[1:], strict=False):
+        for a, b in pairwise(row):
             offsets.append(offsets[-1] + (self.width[a] + self.width[b]) / 2 + GAP_X)
         shifted = [w - o for w, o in zip(wanted, offsets, strict=True)]
         for item, value, offset in zip(

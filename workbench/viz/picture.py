@@ -1,8 +1,8 @@
 """A scene as a picture: SVG text that needs nothing else, no script and no style sheet.
 
-The picture brings its own light ground, since it is shown as an image, and an image cannot
-know whether the page around it is light or dark. Kinds are told apart by shape, line and
-words; colour only helps:
+The picture brings its own light ground, since it is shown as an image, and an image
+cannot know whether the page around it is light or dark. Kinds are told apart by shape,
+line and words; colour only helps:
 
 =============  ===================================================
 input          square box, thin line, the word

@@ -1,13 +1,13 @@
 """What is drawn of a graph: boxes and lines with their places, still without colours.
 
-:func:`scene` chooses what to show and asks :mod:`workbench.viz.layout` where. The static
-picture (:mod:`workbench.viz.picture`), the DOT text (:mod:`workbench.viz.dot`) and the
-widget draw the same scene, so they agree on what is there.
+:func:`scene` chooses what to show and asks :mod:`workbench.viz.layout` where. The
+static picture (:mod:`workbench.viz.picture`), the DOT text (:mod:`workbench.viz.dot`)
+and the widget draw the same scene, so they agree on what is there.
 
 Square boxes are variables, rounded ones operations. The compact form leaves out what a
 reader of the user's code has no name for: unnamed intermediate values (their type then
-stands in the operation) and constants that are merely reshaped. A constant is drawn beside
-each of its readers, since one ``1.0`` with forty lines says nothing.
+stands in the operation) and constants that are merely reshaped. A constant is drawn
+beside each of its readers, since one ``1.0`` with forty lines says nothing.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Box:
     node
         The number of the node in the facts.
     key, suffix
-        Unique in the scene: the node's key and a suffix, ``.0`` for a variable computed by
-        that node and ``/1`` for a further copy of a constant.
+        Unique in the scene: the node's key and a suffix, ``.0`` for a variable computed
+        by that node and ``/1`` for a further copy of a constant.
     shape : {"operation", "input", "shared", "constant", "variable", "result"}
         How it is drawn.
     title, caption
         Its one or two lines of text.
     marks
-        What else it says of itself: ``gradient``, ``in-place``, ``host`` (runs in NumPy),
-        ``unnamed``.
+        What else it says of itself: ``gradient``, ``in-place``, ``host`` (runs in
+        NumPy), ``unnamed``.
     x, y, width, height
         Its middle and its size, in pixels.
     """
@@ -92,7 +92,8 @@ class Scene:
         """
         return {
             "boxes": [
-                [box.node, box.suffix, box.shape, box.title, box.caption, list(box.marks),
+                [box.node, box.suffix, box.shape, box.title, box.caption,
+                list(box.marks),
                  round(box.x), round(box.y), round(box.width), round(box.height)]
                 for box in self.boxes
             ],
@@ -188,13 +189,13 @@ class _Sketch:
                 continue
             start = self.stands_for.get(source, source)
             value = (start, 0 if start != source else output)
-            box = of_value.get(value, of_node.get(start))
-            if box is None:
+            drawn = of_value.get(value, of_node.get(start))
+            if drawn is None:
                 copy = copies.get(start, 0)
                 copies[start] = copy + 1
-                box = self.leaf(start, self.nodes[start], copy)
+                drawn = self.leaf(start, self.nodes[start], copy)
             type_ = self.nodes[source]["outputs"][output][1]
-            self.lines.append((box, of_node[target], bool(in_place), type_))
+            self.lines.append((drawn, of_node[target], bool(in_place), type_))
 
     def shows_value(self, node: int, output: int) -> bool:
         if not self.compact or (node, output) in self.roles:

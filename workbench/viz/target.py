@@ -49,8 +49,8 @@ class Target:
     def kernels(self) -> tuple[Kernel, ...]:
         """The kernels, in terms of the nodes and values of the graph that is run.
 
-        The program is made from a copy of that graph, in which some operations are taken
-        apart into simpler ones.
+        The program is made from a copy of that graph, in which some operations are
+        taken apart into simpler ones.
         """
         if self.record is None:
             return ()
@@ -102,7 +102,8 @@ class Target:
             for kernel in self.kernels:
                 for node in kernel.nodes:
                     runs.setdefault(node, kernel.number)
-            # What no kernel holds (a size, an index) is done just before its first need.
+            # What no kernel holds (a size, an index) is done just before its first
+            # need.
             due = dict(runs)
             for node in reversed(nodes):
                 for variable in node.inputs:
@@ -132,7 +133,7 @@ class Target:
 
 
 class Known:
-    """Finds for a node of a derived graph the node of `graph` that it is, or is part of.
+    """Finds for a node of a derived graph the node of `graph` that it belongs to.
 
     A copy has the origin of what it copies; a part says in its origin what it replaces.
     """

@@ -54,7 +54,7 @@ def debugprint(
     text = target_tree(resolve(obj), before, options)
     if file == "str":
         return text
-    print(text, file=sys.stdout if file is None else file)
+    print(text, file=sys.stdout if file is None or isinstance(file, str) else file)
     return None
 
 

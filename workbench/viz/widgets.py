@@ -1,10 +1,10 @@
-"""The interactive inspector: what is sent to the page, and the class that joins both sides.
+"""The inspector: what is sent to the page, and the class that joins both sides.
 
 :func:`payload` makes plain data: the facts of each target and the scenes they are drawn
 from, places included, so that the page needs no kernel to show, search and select. The
-page's side is the JavaScript in ``static``, one subject a file; :func:`module` joins the
-files into the one module that a widget has. State (what is selected, which tab) lives in
-traits that both sides set.
+page's side is the JavaScript in ``static``, one subject a file; :func:`module` joins
+the files into the one module that a widget has. State (what is selected, which tab)
+lives in traits that both sides set.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def payload(
 
 
 def scenes(found: Facts) -> list[Facts]:
-    """For each graph its compact scene, and its full one where that is not too large."""
+    """For each graph its compact scene, and its full one where not too large."""
     kernels = found.get("kernels")
     drawn = []
     for graph in found["graphs"]:
@@ -65,12 +65,12 @@ def module() -> str:
 
 
 def join_modules(parts: Sequence[str]) -> str:
-    """Modules in the order in which they need each other, as one.
+    r"""Modules in the order in which they need each other, as one.
 
     Their imports of each other fall away, and so does ``export`` but for the default.
 
-    >>> join_modules(["export const a = 1;", 'import { a } from "./a.js";\\nf(a);'])
-    'const a = 1;\\n\\nf(a);'
+    >>> join_modules(["export const a = 1;", 'import { a } from "./a.js";\nf(a);'])
+    'const a = 1;\nf(a);'
     """
     without_imports = [re.sub(r"(?m)^import [^;]*;\n?", "", part) for part in parts]
     text = "\n".join(without_imports)

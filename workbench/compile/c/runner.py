@@ -4,7 +4,7 @@
 memory to the program, gives it memory for the outputs, and when the program has ended
 well puts the new values of all shared variables in place together. There are two kinds,
 equal in all but speed: ``runner.c``, a Python extension compiled once per Python and
-NumPy (0.1 µs a call), and `workbench.compile.c.cffi_runner` (5 µs), which needs no
+NumPy (0.1 µs a call), and `workbench.compile.c.cffi_runner` (9 µs), which needs no
 Python headers and can also run a program step by step.
 """
 

@@ -1,0 +1,174 @@
+"""Mode DEBUG: every kernel of every call is checked against NumPy.
+
+The very program that FAST_RUN would run is run one step at a time. Before each kernel its
+inputs are copied out; NumPy computes the kernel's operations from those copies; what the
+kernel stored must agree. So the first kernel that is wrong is named, not the last one that
+suffered from it. At the end the results are compared with those of the graph as the user
+wrote it: a difference there, with every kernel right, is a rewrite's fault. Nothing is
+committed unless everything agrees.
+
+A call costs several times a NumPy run; it is for finding faults of ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.compile import function as function_module
+from workbench.compile.function import Function
+from workbench.compile.memory import reads_of
+from workbench.compile.pipeline import CProgram
+from workbench.core.errors import Report, VerificationError
+from workbench.core.evaluate import evaluate
+from workbench.core.graph import Apply, Shared, Variable
+from workbench.core.op import Elementwise
+from workbench.core.types import Array
+
+ULPS = 4
+"""Allowed error of one elementwise operation, in units of the last place."""
+
+
+class CheckedProgram:
+    """A compiled program that is compared with NumPy while it runs."""
+
+    def __init__(self, function: Function, program: CProgram) -> None:
+        self.function = function
+        self.program = program
+        self.runner: Any = program.runner(function.conform, function.explain, function.is_single, kind="cffi")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run with all checks; raises VerificationError at the first kernel that is wrong."""
+        arrays = self.function.conform(args, kwargs)
+        graph = self.function.compilation.before
+        with np.errstate(all="ignore"):
+            expected = evaluate(graph.results, dict(zip(graph.inputs, arrays, strict=True)))
+        kept = {s: s.get_value() for s in self.program.inputs if isinstance(s, Shared)}
+        try:
+            results, new = self._run_checked(arrays)
+            shown = [results] if self.function.is_single else list(results)
+            self._check_results(expected, [*shown, *(new[s] for s, _ in graph.updates)])
+        finally:
+            for shared, value in kept.items():  # kernels that commit wrote into the arrays themselves
+                np.copyto(shared.storage[0], value)
+        for shared, value in new.items():
+            shared.set_value(value, borrow=True)
+        return results
+
+    def _run_checked(self, arrays: Sequence[Array]) -> tuple[Any, dict[Shared, Array]]:
+        """Every kernel, checked: the visible results, and copies of all new values."""
+        plan = self.program.plan
+        with self.runner.session(*arrays) as session:
+            session.run(0, 1)
+            for number in range(len(plan.order)):
+                self._check_kernel(session, number, arrays)
+            new = {s: self.value(session, plan.outputs[k], arrays).copy() for s, k in plan.swaps}
+            for shared, _ in self.program.graph.updates:
+                if shared not in new:
+                    new[shared] = shared.get_value()
+            return session.finish(commit=False), new
+
+    # --- one kernel
+
+    def _check_kernel(self, session: Any, number: int, arguments: Sequence[Array]) -> None:
+        unit = self.program.plan.order[number]
+        stored = self.program.plan.storage.keys() - unit.scratch.keys() - set(unit.writes)
+        reads = reads_of(unit, self.program.schedule) & stored
+        values = {v: self.value(session, v, arguments).copy() for v in reads}
+        session.run(number + 1, number + 2)
+        if unit.unit.role == "host":
+            return  # NumPy ran it
+        for leaf, array in zip(self.program.graph.inputs, arguments, strict=True):
+            values.setdefault(leaf, array)  # some are needed for their sizes only
+        with np.errstate(all="ignore"):
+            wanted = evaluate(unit.writes, values)
+        for variable, want in zip(unit.writes, wanted, strict=True):
+            self._compare(variable, want, self.value(session, variable, arguments), number)
+
+    def value(self, session: Any, variable: Variable, arguments: Sequence[Array]) -> Array:
+        """A stored value of the running call, as an array on its memory."""
+        place = self.program.plan.storage[variable]
+        if place.kind == "input":
+            if place.number < len(arguments):
+                return arguments[place.number]
+            leaf = self.program.inputs[place.number]
+            return leaf.storage[0] if isinstance(leaf, Shared) else leaf.data  # type: ignore[attr-defined]
+        shape = tuple(self._size(session, s) for s in self.program.schedule.extents.of(variable))
+        dtype = np.dtype(variable.dtype)
+        count = int(np.prod(shape)) * dtype.itemsize
+        address = session.value(place.value)
+        memory = (ctypes.c_char * count).from_address(address) if count else b""
+        return np.frombuffer(memory, dtype).reshape(shape)
+
+    def _size(self, session: Any, size: Any) -> int:
+        if isinstance(size, int):
+            return size
+        return int(session.size(self.program.sizes.numbers[size]))
+
+    # --- comparing
+
+    def _compare(self, variable: Variable, want: Array, have: Array, number: int) -> None:
+        unit = self.program.plan.order[number]
+        problem = difference(want, have, tolerance(unit.unit.nodes, want))
+        if problem:
+            place = variable.location
+            report = Report(f"kernel k{number} computes {variable.label()} wrongly: {problem}.", place)
+            report.add("kernel", " + ".join(str(n.op) for n in unit.unit.nodes))
+            report.add("state", "no shared variable was changed")
+            error = VerificationError(str(report.add("hint", "this is a fault of workbench; mode='FAST_COMPILE' avoids it.")))
+            error.node, error.line = variable.owner, place
+            raise error
+
+    def _check_results(self, want: Sequence[Array], have: Sequence[Array]) -> None:
+        graph = self.function.compilation.before
+        nodes = graph.nodes()
+        for variable, a, b in zip(graph.results, want, have, strict=True):
+            problem = difference(a, np.asarray(b), tolerance(nodes, a))
+            if problem:
+                report = Report(f"a rewrite changed {variable.label()}: {problem}.", variable.location)
+                rules = ", ".join(dict.fromkeys(s.rule for s in self.function.steps if s.rule != "merge"))
+                report.add("rules", rules).add("state", "no shared variable was changed")
+                raise VerificationError(str(report.add("hint", "mode='None' runs the graph as it was written.")))
+
+
+def tolerance(nodes: Sequence[Apply], like: Array) -> float:
+    """The relative error that the operations together may have: ulps add up along the chain."""
+    if like.dtype.kind not in "fc":
+        return 0.0
+    dtypes = {v.dtype for n in nodes for v in (*n.inputs, *n.outputs) if v.type.is_float}
+    eps = max((float(np.finfo(d).eps) for d in dtypes), default=0.0)
+    weight = sum(1 if isinstance(n.op, Elementwise) else 16 for n in nodes)
+    return ULPS * eps * (1 + weight)
+
+
+def difference(want: Array, have: Array, relative: float) -> str:
+    """What differs between two arrays, or nothing."""
+    if want.dtype != have.dtype:
+        return f"dtype {have.dtype} instead of {want.dtype}"
+    if want.shape != have.shape:
+        return f"shape {have.shape} instead of {want.shape}"
+    if not want.size:
+        return ""
+    with np.errstate(all="ignore"):
+        if relative:
+            finite = np.abs(want[np.isfinite(want)])
+            scale = float(finite.max()) if finite.size else 0.0
+            same = np.isclose(have, want, rtol=relative, atol=relative * scale, equal_nan=True)
+        else:
+            same = have == want
+    if same.all():
+        return ""
+    place = tuple(int(i) for i in np.argwhere(~same)[0])
+    return f"{have[place]!r} instead of {want[place]!r} at {place}, {int((~same).sum())} of {want.size} elements"
+
+
+def make(function: Function) -> Callable[..., Any] | None:
+    """What a function in mode DEBUG calls."""
+    program = function.compile_c()
+    return None if program is None else CheckedProgram(function, program)
+
+
+function_module.backends["debug"] = make
