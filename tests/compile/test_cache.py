@@ -392,8 +392,17 @@ def test_the_place_follows_flag_and_environment(tmp_path, monkeypatch):
 
 # Several processes
 
-WORKER = """
-import sys, time
+# A package that imports nothing: eight times NumPy would be most of the time.
+LIGHT = """
+import sys, types
+for name in ("workbench", "workbench.core", "workbench.compile"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [name.replace(".", "/")]
+"""
+WORKER = (
+    LIGHT
+    + """
+import time
 from pathlib import Path
 from workbench.compile.cache import Cache
 root, log, keys, seconds = sys.argv[1:]
@@ -409,6 +418,7 @@ for key in keys.split():
     entry = cache.fetch(key, build_of(key))
     assert (entry.path / "program.so").read_bytes() == f"made of {key} ".encode() * 50
 """
+)
 
 
 def start(root, log, keys, seconds):

@@ -8,11 +8,18 @@ import pytest
 
 import workbench.tensor as T
 from workbench.compile.record import Graph
-from workbench.compile.rewrite import Context, identity, node_rule, rewrite, tagged, uniform_value
+from workbench.compile.rewrite import (
+    Context,
+    identity,
+    node_rule,
+    rewrite,
+    tagged,
+    uniform_value,
+)
 from workbench.compile.rules import STAGES
 from workbench.core.evaluate import evaluate
 from workbench.core.gradient import grad
-from workbench.core.graph import Constant, Shared, Variable
+from workbench.core.graph import Constant, Shared
 from workbench.core.ops.elementwise import Add, Mul, Neg, neg, sub
 from workbench.core.ops.mathematics import Exp, Log1p, Softplus, exp, log1p, softplus
 from workbench.core.ops.shape import SizeOf
@@ -48,13 +55,15 @@ def ops(graph):
     return [type(node.op) for node in graph.nodes()]
 
 
-# --- matching and merging ----------------------------------------------------------------
+# --- matching and merging -------------------------------------------------------------
 
 
 def test_identity_replaces_its_left_side_anywhere():
     x = T.fmatrix("x")
 
-    graph, steps = rewrite(graph_of(T.log1p(T.exp(x * 2)).sum(), inputs=[x]), [log1p_of_exp], "s")
+    graph, steps = rewrite(
+        graph_of(T.log1p(T.exp(x * 2)).sum(), inputs=[x]), [log1p_of_exp], "s"
+    )
 
     assert Softplus in ops(graph)
     assert Log1p not in ops(graph)
@@ -83,7 +92,9 @@ def test_repeated_wildcard_must_stand_for_one_variable():
     graph, steps = rewrite(graph_of(x - y, x - x, inputs=[x, y]), [difference], "s")
 
     assert [step.rule for step in steps] == ["difference"]
-    np.testing.assert_array_equal(evaluate(graph.outputs, {x: [1.0, 2], y: [0.0, 5]})[1], [0, 0])
+    np.testing.assert_array_equal(
+        evaluate(graph.outputs, {x: [1.0, 2], y: [0.0, 5]})[1], [0, 0]
+    )
 
 
 def test_constant_of_a_pattern_matches_any_array_of_its_value():
@@ -97,7 +108,9 @@ def test_constant_of_a_pattern_matches_any_array_of_its_value():
     row = T.constant(np.ones((1, 3)))
 
     for product in (x * ones, 1.0 * x, x * row):
-        graph, _ = rewrite(graph_of(product, inputs=[x]), [*STAGES[0][1], times_one], "s")
+        graph, _ = rewrite(
+            graph_of(product, inputs=[x]), [*STAGES[0][1], times_one], "s"
+        )
         # A row of three ones is also the check that x has three columns.
         assert (Mul in ops(graph)) == (product.owner.inputs[1] is row)
 
@@ -110,15 +123,24 @@ def test_identity_drops_no_operand_that_may_stretch_or_check():
 
     x, y, row = T.dmatrix("x"), T.dmatrix("y"), T.drow("row")
 
-    for first, second, fires in ((x, y, False), (row, x, False), (x, row, False), (x, T.exp(x), True)):
-        graph, steps = rewrite(graph_of(first + second - second, inputs=[x, y, row]), [keep_first], "s")
+    for first, second, fires in (
+        (x, y, False),
+        (row, x, False),
+        (x, row, False),
+        (x, T.exp(x), True),
+    ):
+        graph, steps = rewrite(
+            graph_of(first + second - second, inputs=[x, y, row]), [keep_first], "s"
+        )
         assert bool(steps) == fires
 
 
 def test_equal_operations_and_constants_are_merged():
     x = T.dvector("x")
 
-    graph, steps = rewrite(graph_of(T.exp(x + 2.0), T.exp(x + 2.0), inputs=[x]), [], "s")
+    graph, steps = rewrite(
+        graph_of(T.exp(x + 2.0), T.exp(x + 2.0), inputs=[x]), [], "s"
+    )
 
     assert graph.outputs[0] is graph.outputs[1]
     assert {step.rule for step in steps} == {"merge"}
@@ -132,14 +154,22 @@ def test_rules_run_on_what_rules_made():
         """Only a detour."""
         return neg(neg(node.inputs[0]))
 
-    graph, steps = rewrite(graph_of(T.exp(x), inputs=[x]), [twice_negated, neg_of_neg], "s")
+    graph, steps = rewrite(
+        graph_of(T.exp(x), inputs=[x]), [twice_negated, neg_of_neg], "s"
+    )
 
     assert graph.outputs == (x,)
     assert [step.rule for step in steps] == ["neg_of_neg", "twice_negated"][::-1]
 
 
 @pytest.mark.parametrize(
-    "result", [lambda x: T.cast(x, "float64"), lambda x: x.sum(), lambda x: x.dimshuffle(0, "x"), lambda x: x[0:1]]
+    "result",
+    [
+        lambda x: T.cast(x, "float64"),
+        lambda x: x.sum(),
+        lambda x: x.dimshuffle(0, "x"),
+        lambda x: x[0:1],
+    ],
 )
 def test_result_of_another_type_is_refused(result):
     x = T.fvector("x")
@@ -148,7 +178,11 @@ def test_result_of_another_type_is_refused(result):
     def wrong(node):
         """Not an equal."""
         changed = result(node.inputs[0])
-        return changed if changed.ndim != 1 or changed.dtype != "float32" else T.addbroadcast(changed, 0)
+        return (
+            changed
+            if changed.ndim != 1 or changed.dtype != "float32"
+            else T.addbroadcast(changed, 0)
+        )
 
     graph, steps = rewrite(graph_of(-x, inputs=[x]), [wrong], "s")
 
@@ -180,7 +214,7 @@ def test_replacement_may_contain_what_it_replaces():
     np.testing.assert_allclose(evaluate(graph.outputs, {x: [1.0]})[0], np.exp([1.0]))
 
 
-# --- what is carried along ---------------------------------------------------------------
+# --- what is carried along ------------------------------------------------------------
 
 
 def test_names_and_user_lines_survive():
@@ -205,14 +239,19 @@ def test_users_graph_is_not_touched():
 
     all_stages(graph_of(y, grad(y.sum(), x), inputs=[x]))
 
-    assert [(node, node.op, node.inputs, node.origin) for node in graph_of(y, inputs=[x]).nodes()] == before
+    assert [
+        (node, node.op, node.inputs, node.origin)
+        for node in graph_of(y, inputs=[x]).nodes()
+    ] == before
 
 
 def test_step_says_rule_stage_reason_and_both_sides():
     x = T.dvector("x")
     y = T.log1p(T.exp(x))
 
-    _, (step,) = rewrite(graph_of(y, inputs=[x]), [log1p_of_exp], "stability", first_number=7)
+    _, (step,) = rewrite(
+        graph_of(y, inputs=[x]), [log1p_of_exp], "stability", first_number=7
+    )
 
     assert (step.number, step.rule, step.stage) == (8, "log1p_of_exp", "stability")
     assert "88.7" in step.reason
@@ -241,7 +280,7 @@ def test_shared_variable_is_known_by_its_update():
     assert w in seen
 
 
-# --- sizes -------------------------------------------------------------------------------
+# --- sizes ----------------------------------------------------------------------------
 
 
 def test_sizes_come_from_the_arguments():
@@ -274,25 +313,53 @@ def test_uniform_value_looks_through_views():
     assert uniform_value(x) is None
 
 
-# --- whole graphs ------------------------------------------------------------------------
+# --- whole graphs ---------------------------------------------------------------------
 
 
 def random_graph(seed):
     """Arithmetic on two matrices, a row and a column, with sums and views, and its gradient."""
     rng = np.random.default_rng(seed)
     x, y, row, col = T.dmatrix("x"), T.dmatrix("y"), T.drow("row"), T.dcol("col")
-    unary = [T.exp, T.tanh, T.sigmoid, neg, T.sqr, abs, T.nnet.softmax, lambda v: v * 2, lambda v: 3 - v,
-             lambda v: v / 4, lambda v: v - v.mean(axis=1, keepdims=True), lambda v: v.T.T, lambda v: T.log(1 + T.exp(v)),
-             lambda v: T.switch(T.gt(v, 0), v, 0), lambda v: v.reshape((v.shape[0], v.shape[1]))]
-    binary = [T.add, T.sub, T.mul, T.maximum, lambda a, b: a / (1 + T.sqr(b)), lambda a, b: T.fill(a, 2.0) * b]
+    unary = [
+        T.exp,
+        T.tanh,
+        T.sigmoid,
+        neg,
+        T.sqr,
+        abs,
+        T.nnet.softmax,
+        lambda v: v * 2,
+        lambda v: 3 - v,
+        lambda v: v / 4,
+        lambda v: v - v.mean(axis=1, keepdims=True),
+        lambda v: v.T.T,
+        lambda v: T.log(1 + T.exp(v)),
+        lambda v: T.switch(T.gt(v, 0), v, 0),
+        lambda v: v.reshape((v.shape[0], v.shape[1])),
+    ]
+    binary = [
+        T.add,
+        T.sub,
+        T.mul,
+        T.maximum,
+        lambda a, b: a / (1 + T.sqr(b)),
+        lambda a, b: T.fill(a, 2.0) * b,
+    ]
     made = [x, y, x + row, y * col]
     for _ in range(12):
         a, b = (made[i] for i in rng.integers(0, len(made), 2))
-        op = unary[rng.integers(len(unary))] if rng.random() < 0.6 else binary[rng.integers(len(binary))]
+        op = (
+            unary[rng.integers(len(unary))]
+            if rng.random() < 0.6
+            else binary[rng.integers(len(binary))]
+        )
         made.append(op(a) if op in unary else op(a, b))
     cost = T.tanh(made[-1]).sum() + T.sigmoid(made[-2]).mean()
     inputs = (x, y, row, col)
-    return Graph(inputs, (made[-1], cost, *grad(cost, list(inputs), disconnected_inputs="ignore"))), rng
+    return Graph(
+        inputs,
+        (made[-1], cost, *grad(cost, list(inputs), disconnected_inputs="ignore")),
+    ), rng
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -307,7 +374,9 @@ def test_random_graphs_keep_their_values_and_come_to_rest(seed):
     assert more == []
     assert ops(again) == ops(rewritten)
     assert len(ops(rewritten)) <= len(ops(graph))
-    for a, b in zip(evaluate(graph.results, given), evaluate(rewritten.results, given), strict=True):
+    for a, b in zip(
+        evaluate(graph.results, given), evaluate(rewritten.results, given), strict=True
+    ):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9 * max(1, np.abs(a).max()))
 

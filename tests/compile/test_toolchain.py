@@ -161,7 +161,7 @@ def test_the_key_is_the_same_in_every_process():
             cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": str(seed)},
         )
-        for seed in range(3)
+        for seed in range(2)
     }
 
     assert len(keys) == 1
@@ -295,6 +295,7 @@ def test_an_interrupt_ends_the_compiler(tmp_path):
         if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip():
             break
         time.sleep(0.01)
+    time.sleep(0.2)  # Its start itself cannot be interrupted cleanly.
     process.send_signal(signal.SIGINT)
 
     assert process.wait(10) != 0

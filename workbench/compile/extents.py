@@ -99,8 +99,8 @@ class Extents:
             if node is None or pending[-1] in self._plain_of:
                 pending.pop()
                 continue
-            missing = [] if isinstance(node.op, SizeOf) else [v for v in node.inputs if not v.ndim and v.owner]
-            missing = [v for v in missing if v not in self._plain_of]
+            inner = node.inputs if isinstance(node.op, Elementwise) else ()
+            missing = [v for v in inner if v.owner is not None and v not in self._plain_of]
             if missing:
                 pending += missing
             else:
@@ -111,12 +111,16 @@ class Extents:
     def _plain_node(self, node: Apply) -> Size:
         if isinstance(node.op, SizeOf):
             return self._sizes_of(node.inputs[0])[node.op.axis]
-        inputs = [self._plain(v) if not v.ndim else v for v in node.inputs]
-        if all(isinstance(v, int) for v in inputs) and isinstance(node.op, Elementwise):
-            arrays = [np.array(v, node_input.dtype) for v, node_input in zip(inputs, node.inputs, strict=True)]
+        if not isinstance(node.op, Elementwise):
+            return node.outputs[0]  # a computed number: it is what it is
+        inputs = [self._plain(v) for v in node.inputs]
+        if all(isinstance(v, int) for v in inputs):
+            arrays = [np.array(v, given.dtype) for v, given in zip(inputs, node.inputs, strict=True)]
             return int(node.op.evaluate(node, arrays)[0])
-        variables = [size_variable(v) if isinstance(v, int) else v for v in inputs]
         key = (node.op, tuple(v if isinstance(v, int) else id(v) for v in inputs))
+        if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+            return self._once(key, lambda: node.outputs[0])
+        variables = [size_variable(v) if isinstance(v, int) else v for v in inputs]
         return self._once(key, lambda: node.op(*variables))
 
     def _unite(self, a: Size, b: Size) -> None:

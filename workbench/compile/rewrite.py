@@ -1,14 +1,16 @@
 """The rewrite engine: from a graph to an equal, better graph, every change on record.
 
-There are two forms of rule, no more. An :func:`identity` is a function of wildcards that
-returns a pair of ordinary expressions; it matches the left one anywhere and is its own test.
-A :func:`node_rule` is code on one operation that returns a replacement or ``None``.
+There are two forms of rule, no more. An :func:`identity` is a function of wildcards
+that returns a pair of ordinary expressions; it matches the left one anywhere and is its
+own test. A :func:`node_rule` is code on one operation that returns a replacement or
+``None``.
 
-The engine copies the graph bottom-up. A node is made on inputs that are finished already,
-equal nodes are made once (that is merging), and rules run on it until none fires; what a
-rule makes goes through the same. One pass over n nodes with k hits costs about n + k; passes
-are repeated until one changes nothing. Names and origins are carried by the engine, never by
-a rule: a node a rule made says which node it stands for.
+The engine copies the graph bottom-up. A node is made on inputs that are finished
+already, equal nodes are made once (that is merging), and rules run on it until none
+fires; what a rule makes goes through the same. One pass over n nodes with k hits costs
+about n + k; passes are repeated until one changes nothing. Names and origins are
+carried by the engine, never by a rule: a node a rule made says which node it stands
+for.
 
 Read next: :mod:`workbench.compile.rules`.
 """
@@ -23,13 +25,32 @@ from typing import Any
 
 from workbench.compile.record import Graph, Step
 from workbench.core import source
-from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable, graph_inputs, toposort
+from workbench.core.graph import (
+    Apply,
+    Constant,
+    Shared,
+    Variable,
+    as_variable,
+    graph_inputs,
+    toposort,
+)
 from workbench.core.op import Elementwise, Op, Size, Sizes
 from workbench.core.ops.elementwise import DimShuffle, Fill, apply, kind, pad_left
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
 from workbench.core.types import TensorType
 
-COMMUTATIVE = {"add", "mul", "maximum", "minimum", "eq", "neq", "and", "or", "xor", "logaddexp"}
+COMMUTATIVE = {
+    "add",
+    "mul",
+    "maximum",
+    "minimum",
+    "eq",
+    "neq",
+    "and",
+    "or",
+    "xor",
+    "logaddexp",
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +60,13 @@ class Rule:
     Attributes
     ----------
     name, reason
-        For the record; the reason is the docstring of the function that defines the rule.
+        For the record; the reason is the docstring of the function that defines the
+        rule.
     ops
         The classes of op it looks at.
     rewrite
-        From a node to its replacement (one variable, or one an output), or None. It may ask
-        the context for shapes and clients.
+        From a node to its replacement (one variable, or one an output), or None. It may
+        ask the context for shapes and clients.
     tags
         What a mode chooses it by, the stage among them.
     pair
@@ -74,25 +96,33 @@ def tagged(name: str, *rules: Rule) -> list[Rule]:
     return [replace(rule, tags=rule.tags | {name}) for rule in rules]
 
 
-def node_rule(*ops: type[Op], tags: Iterable[str] = ()) -> Callable[[Callable[..., Any]], Rule]:
+def node_rule(
+    *ops: type[Op], tags: Iterable[str] = ()
+) -> Callable[[Callable[..., Any]], Rule]:
     """Make a rule of a function of one node, or of a node and the :class:`Context`."""
 
     def decorate(function: Callable[..., Any]) -> Rule:
         wants_context = len(inspect.signature(function).parameters) > 1
         run = function if wants_context else lambda node, context: function(node)
-        return Rule(function.__name__, inspect.getdoc(function) or "", ops, run, frozenset(tags))
+        return Rule(
+            function.__name__, inspect.getdoc(function) or "", ops, run, frozenset(tags)
+        )
 
     return decorate
 
 
 def identity(
-    function: Callable[..., tuple[Variable, Any]] | None = None, *, tags: Iterable[str] = (), kinds: str = "f"
+    function: Callable[..., tuple[Variable, Any]] | None = None,
+    *,
+    tags: Iterable[str] = (),
+    kinds: str = "f",
 ) -> Any:
     """Make a rule of a function from scalar wildcards to a left and a right expression.
 
-    Wildcards stand for variables of any shape whose dtype has one of NumPy's `kinds`, real
-    floats by default. The right side may be a number. An operand that the right side does
-    not use is dropped only where the sizes show that the shape stays, and no check is lost.
+    Wildcards stand for variables of any shape whose dtype has one of NumPy's `kinds`,
+    real floats by default. The right side may be a number. An operand that the right
+    side does not use is dropped only where the sizes show that the shape stays, and no
+    check is lost.
 
     Examples
     --------
@@ -108,13 +138,18 @@ def identity(
         wildcards = tuple(Variable(TensorType("float64", ()), name) for name in names)
         left, right = function(*wildcards)
         right = as_variable(right)
-        assert left.owner is not None, f"{function.__name__}: the left side must be an operation"
+        assert left.owner is not None, (
+            f"{function.__name__}: the left side must be an operation"
+        )
         used = {right, *graph_inputs([right])}
         operands = [_outline(v) for v in left.owner.inputs]
         either = left.owner.op.name in COMMUTATIVE
 
         def run(node: Apply, context: Context) -> Variable | None:
-            if not (_fits(operands, node.inputs) or (either and _fits(operands, node.inputs[::-1]))):
+            if not (
+                _fits(operands, node.inputs)
+                or (either and _fits(operands, node.inputs[::-1]))
+            ):
                 return None
             found = match(left, node.outputs[0], wildcards, kinds)
             if found is None:
@@ -123,8 +158,14 @@ def identity(
             result = build(right, found, output.dtype)
             dropped = [v for p, v in found.items() if p not in used]
             if result.broadcastable == output.broadcastable:
-                return result if all(context.stretches(v, result) for v in dropped) else None
-            if result.dtype != output.dtype or not all(context.stretches(v, output) for v in found.values()):
+                return (
+                    result
+                    if all(context.stretches(v, result) for v in dropped)
+                    else None
+                )
+            if result.dtype != output.dtype or not all(
+                context.stretches(v, output) for v in found.values()
+            ):
                 return None
             return context.stretched(pad_left(result, output.ndim), output)
 
@@ -145,7 +186,13 @@ VIEWS = (DimShuffle, BroadcastTo, Fill)
 
 def _outline(operand: Variable) -> type[Op] | str:
     """What an operand of a pattern looks like at first sight: most matches fail there."""
-    return type(operand.owner.op) if operand.owner else "constant" if isinstance(operand, Constant) else "anything"
+    return (
+        type(operand.owner.op)
+        if operand.owner
+        else "constant"
+        if isinstance(operand, Constant)
+        else "anything"
+    )
 
 
 def _fits(outlines: Sequence[type[Op] | str], operands: Sequence[Variable]) -> bool:
@@ -154,7 +201,11 @@ def _fits(outlines: Sequence[type[Op] | str], operands: Sequence[Variable]) -> b
             continue
         node = operand.owner
         if outline == "constant":
-            if not (isinstance(operand, Constant) if node is None else isinstance(node.op, VIEWS)):
+            if not (
+                isinstance(operand, Constant)
+                if node is None
+                else isinstance(node.op, VIEWS)
+            ):
                 return False
         elif node is None or type(node.op) is not outline:
             return False
@@ -162,18 +213,24 @@ def _fits(outlines: Sequence[type[Op] | str], operands: Sequence[Variable]) -> b
 
 
 def match(
-    pattern: Variable, subject: Variable, wildcards: Sequence[Variable], kinds: str = "f"
+    pattern: Variable,
+    subject: Variable,
+    wildcards: Sequence[Variable],
+    kinds: str = "f",
 ) -> dict[Variable, Variable] | None:
     """What the wildcards and constants of `pattern` stand for when it is `subject`, or None.
 
-    A constant of the pattern matches any array that holds its value everywhere. Operands of
-    commutative ops match in either order.
+    A constant of the pattern matches any array that holds its value everywhere.
+    Operands of commutative ops match in either order.
     """
     return next(_match([(pattern, subject)], {}, frozenset(wildcards), kinds), None)
 
 
 def _match(
-    goals: list[tuple[Variable, Variable]], found: dict[Variable, Variable], wildcards: frozenset[Variable], kinds: str
+    goals: list[tuple[Variable, Variable]],
+    found: dict[Variable, Variable],
+    wildcards: frozenset[Variable],
+    kinds: str,
 ) -> Iterator[dict[Variable, Variable]]:
     if not goals:
         yield found
@@ -195,12 +252,21 @@ def _match(
     assert want is not None
     if node is None or type(node.op) is not type(want.op) or node.op != want.op:
         return
-    yield from _match([*zip(want.inputs, node.inputs, strict=True), *rest], found, wildcards, kinds)
+    yield from _match(
+        [*zip(want.inputs, node.inputs, strict=True), *rest], found, wildcards, kinds
+    )
     if want.op.name in COMMUTATIVE:
-        yield from _match([*zip(want.inputs, reversed(node.inputs), strict=True), *rest], found, wildcards, kinds)
+        yield from _match(
+            [*zip(want.inputs, reversed(node.inputs), strict=True), *rest],
+            found,
+            wildcards,
+            kinds,
+        )
 
 
-def build(pattern: Variable, found: Mapping[Variable, Variable], dtype: str) -> Variable:
+def build(
+    pattern: Variable, found: Mapping[Variable, Variable], dtype: str
+) -> Variable:
     """The expression `pattern` with its wildcards replaced; its constants take their operands' dtypes.
 
     `dtype` is for a pattern that is nothing but a constant.
@@ -228,7 +294,9 @@ SMALL = 10_000
 def uniform_value(variable: Variable) -> Any:
     """The value of a constant that is the same everywhere, also through views; else None."""
     while variable.owner is not None and isinstance(variable.owner.op, VIEWS):
-        variable = variable.owner.inputs[1 if isinstance(variable.owner.op, Fill) else 0]
+        variable = variable.owner.inputs[
+            1 if isinstance(variable.owner.op, Fill) else 0
+        ]
     if not isinstance(variable, Constant) or not 0 < variable.data.size <= SMALL:
         return None
     flat = variable.data.reshape(-1)
@@ -240,10 +308,11 @@ def uniform_value(variable: Variable) -> Any:
 class Context:
     """What a rule may ask: inferred sizes, who reads a variable, what exists already.
 
-    `readers` counts the readers in the graph that entered the pass, outputs included; nodes
-    made during the pass are not in it. `updated` says which shared variable a new value is
-    for. A rule that asks for something beyond the node and what is below it goes through a
-    method that notes so in `looked_around`: it is asked again in the next pass.
+    `readers` counts the readers in the graph that entered the pass, outputs included;
+    nodes made during the pass are not in it. `updated` says which shared variable a new
+    value is for. A rule that asks for something beyond the node and what is below it
+    goes through a method that notes so in `looked_around`: it is asked again in the
+    next pass.
     """
 
     table: dict[Any, Any] = field(default_factory=dict)  # what was merged into what
@@ -271,8 +340,8 @@ class Context:
     def sizes(self, variable: Variable) -> Sizes:
         """The sizes of a variable in terms of those of the function's arguments, merged.
 
-        Two axes of equal length have the same entry (the same int, the same variable) as far
-        as that is known from the ops alone.
+        Two axes of equal length have the same entry (the same int, the same variable)
+        as far as that is known from the ops alone.
         """
         pending = [variable]
         while pending:
@@ -281,7 +350,11 @@ class Context:
                 pending.pop()
                 continue
             node = None if None not in current.type.shape else current.owner
-            missing = [] if node is None else [v for v in node.inputs if v not in self.known_sizes]
+            missing = (
+                []
+                if node is None
+                else [v for v in node.inputs if v not in self.known_sizes]
+            )
             if missing:
                 pending.extend(missing)
                 continue
@@ -289,7 +362,10 @@ class Context:
             self._infer(current, node)
         sizes = self.known_sizes[variable]
         # Computed sizes may be rewritten later, and then be known to be equal.
-        if any(isinstance(s, Variable) and not isinstance(s.owner and s.owner.op, SizeOf) for s in sizes):
+        if any(
+            isinstance(s, Variable) and not isinstance(s.owner and s.owner.op, SizeOf)
+            for s in sizes
+        ):
             self.looked_around = True
         return sizes
 
@@ -298,7 +374,9 @@ class Context:
             self.known_sizes[variable] = self._own_sizes(variable)
             return
         try:
-            inferred = node.op.infer_shape(node, [self.known_sizes[v] for v in node.inputs])
+            inferred = node.op.infer_shape(
+                node, [self.known_sizes[v] for v in node.inputs]
+            )
         except NotImplementedError:
             inferred = [self._own_sizes(v) for v in node.outputs]
         for output, sizes in zip(node.outputs, inferred, strict=True):
@@ -334,7 +412,9 @@ class Context:
 
     def same_sizes(self, a: Variable, b: Variable) -> bool:
         """Whether two variables are known to have one shape."""
-        return a.ndim == b.ndim and all(map(self.same_size, self.sizes(a), self.sizes(b)))
+        return a.ndim == b.ndim and all(
+            map(self.same_size, self.sizes(a), self.sizes(b))
+        )
 
     def agree(self, node: Apply) -> bool:
         """Whether the inputs of an elementwise node are known to fit, so that one may go.
@@ -342,7 +422,9 @@ class Context:
         Where they are not, the operation is also the check that they do.
         """
         for axis in range(node.outputs[0].ndim):
-            sizes = [self.sizes(v)[axis] for v in node.inputs if v.type.shape[axis] != 1]
+            sizes = [
+                self.sizes(v)[axis] for v in node.inputs if v.type.shape[axis] != 1
+            ]
             if not all(self.same_size(size, sizes[0]) for size in sizes[1:]):
                 return False
         return True
@@ -352,7 +434,10 @@ class Context:
         return small.ndim <= large.ndim and all(
             static == 1 or self.same_size(a, b)
             for static, a, b in zip(
-                reversed(small.type.shape), reversed(self.sizes(small)), reversed(self.sizes(large)), strict=False
+                reversed(small.type.shape),
+                reversed(self.sizes(small)),
+                reversed(self.sizes(large)),
+                strict=False,
             )
         )
 
@@ -373,7 +458,10 @@ class Context:
         return self.table.get(variable, variable)  # type: ignore[no-any-return]
 
     def _merge_node(self, node: Apply) -> None:
-        inputs = tuple(self.constant(v) if isinstance(v, Constant) else self.table.get(v, v) for v in node.inputs)
+        inputs = tuple(
+            self.constant(v) if isinstance(v, Constant) else self.table.get(v, v)
+            for v in node.inputs
+        )
         known = self.table.get(_key(node.op, inputs))
         if known is None:
             known = node
@@ -420,13 +508,14 @@ def rewrite(
     Parameters
     ----------
     settled
-        What earlier stages found out; give all stages one dictionary, and no rule is tried
-        twice on a node.
+        What earlier stages found out; give all stages one dictionary, and no rule is
+        tried twice on a node.
 
     Returns
     -------
     graph, steps
-        The new graph, and what was done to reach it in order, numbered from `first_number`.
+        The new graph, and what was done to reach it in order, numbered from
+        `first_number`.
     """
     by_op: dict[type[Op], list[Rule]] = {}
     for rule in rules:
@@ -501,7 +590,9 @@ class _Pass:
                 self._record("merge", reason, node.outputs[0], known.outputs[0], 0.0)
             self._replace(node, [self.done[v] for v in known.outputs])
             return
-        if known is not None:  # a size that the context inferred, met for the first time
+        if (
+            known is not None
+        ):  # a size that the context inferred, met for the first time
             made = known
         elif all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             made = node
@@ -537,7 +628,9 @@ class _Pass:
 
     def _apply_rules(self, node: Apply) -> list[Variable] | None:
         refused = self.settled.setdefault(node, set())
-        rules = [rule for rule in self._rules_for(type(node.op)) if rule.name not in refused]
+        rules = [
+            rule for rule in self._rules_for(type(node.op)) if rule.name not in refused
+        ]
         if not rules:
             return None
         start = time.perf_counter()
@@ -566,7 +659,9 @@ class _Pass:
             if result is not None:
                 results = [result] if isinstance(result, Variable) else list(result)
                 pairs = list(zip(node.outputs, results, strict=True))
-                if all(old is not new and _may_stand_for(old, new) for old, new in pairs):
+                if all(
+                    old is not new and _may_stand_for(old, new) for old, new in pairs
+                ):
                     return rule, results
             if not self.context.looked_around:
                 refused.add(rule.name)
@@ -585,9 +680,13 @@ class _Pass:
             self._rules[op] = list({rule.name: rule for rule in rules}.values())
         return self._rules[op]
 
-    def _record(self, rule: str, reason: str, before: Variable, after: Variable, seconds: float) -> None:
+    def _record(
+        self, rule: str, reason: str, before: Variable, after: Variable, seconds: float
+    ) -> None:
         number = self.first_number + len(self.steps) + 1
-        self.steps.append(Step(number, rule, self.stage, before, after, reason, seconds))
+        self.steps.append(
+            Step(number, rule, self.stage, before, after, reason, seconds)
+        )
 
 
 def _key(op: Op, inputs: tuple[Variable, ...]) -> tuple[Any, ...]:
@@ -597,4 +696,8 @@ def _key(op: Op, inputs: tuple[Variable, ...]) -> tuple[Any, ...]:
 
 def _may_stand_for(old: Variable, new: Variable) -> bool:
     """Whether dtype, rank and the axes that broadcast are the same."""
-    return old.dtype == new.dtype and old.ndim == new.ndim and old.broadcastable == new.broadcastable
+    return (
+        old.dtype == new.dtype
+        and old.ndim == new.ndim
+        and old.broadcastable == new.broadcastable
+    )

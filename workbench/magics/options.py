@@ -31,7 +31,7 @@ def usage_error() -> type[Exception]:
     """
     from IPython.core.error import UsageError
 
-    return UsageError  # type: ignore[no-any-return]
+    return UsageError
 
 
 def parse(

@@ -1,7 +1,8 @@
 """For every node rule, graphs that it matches: at random sizes, known beforehand or not.
 
-A maker takes a :class:`Draw` and returns the outputs of a graph, or a whole graph. Adding a
-rule means adding its makers here; `test_node_rules` fails until they are there.
+A maker takes a :class:`Draw` and returns the outputs of a graph, or a whole graph.
+Adding a rule means adding its makers here; `test_node_rules` fails until they are
+there.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +30,8 @@ class Draw:
     rng
         Everything random comes from here.
     static
-        Whether the types of the inputs know their sizes. A size of 1 is always declared.
+        Whether the types of the inputs know their sizes. A size of 1 is always
+        declared.
     values
         The inputs drawn so far, with an array for each.
     """
@@ -41,15 +43,22 @@ class Draw:
     def size(self, low: int = 0) -> int:
         return int(self.rng.choice([s for s in (0, 2, 3, 4) if s >= low]))
 
-    def array(self, shape: Sequence[int], dtype: str, low: float, high: float) -> np.ndarray:
+    def array(
+        self, shape: Sequence[int], dtype: str, low: float, high: float
+    ) -> np.ndarray:
         kind = np.dtype(dtype).kind
         if kind == "b":
             return np.asarray(self.rng.random(shape) < 0.5)
         if kind in "iu":
-            return np.asarray(self.rng.integers(max(int(low), -9 if kind == "i" else 0), 9, shape), dtype)
+            return np.asarray(
+                self.rng.integers(max(int(low), -9 if kind == "i" else 0), 9, shape),
+                dtype,
+            )
         return np.asarray(self.rng.uniform(low, high, shape), dtype)
 
-    def new(self, *shape: int, dtype: str = "float64", low: float = -2, high: float = 2) -> Variable:
+    def new(
+        self, *shape: int, dtype: str = "float64", low: float = -2, high: float = 2
+    ) -> Variable:
         """An input of the given shape."""
         sizes = tuple(s if self.static or s == 1 else None for s in shape)
         variable = Variable(TensorType(dtype, sizes), f"x{len(self.values)}")
@@ -75,7 +84,9 @@ class Draw:
     def places(self, n: int, size: int) -> Variable:
         """An int64 vector of n places on an axis of `size`, some counted from the end."""
         variable = self.new(n, dtype="int64")
-        self.values[variable] = self.rng.integers(-size, size, n) if size else np.zeros(n, "int64")
+        self.values[variable] = (
+            self.rng.integers(-size, size, n) if size else np.zeros(n, "int64")
+        )
         return variable
 
 
@@ -107,26 +118,62 @@ def stretch(x: Variable, *sizes: Any) -> Variable:
     return BroadcastTo(len(sizes))(x, *(size_variable(s) for s in sizes))
 
 
-# --- canonical ---------------------------------------------------------------------------
+# --- canonical ------------------------------------------------------------------------
 
-row("fold_constants", lambda d: d.any() + T.exp(T.constant(2.0)), lambda d: d.new(3) * T.constant(np.arange(3.0)).sum())
+row(
+    "fold_constants",
+    lambda d: d.any() + T.exp(T.constant(2.0)),
+    lambda d: d.new(3) * T.constant(np.arange(3.0)).sum(),
+)
 row("neg_of_neg", lambda d: -(-d.any()), lambda d: -(-d.any(dtype="uint8")))
-row("neg_of_factor", lambda d: (lambda x, y: (-x) * y)(*d.pair()), lambda d: (lambda x, y: x / (-y))(*d.pair(low=1)),
-    lambda d: (lambda x, y: (-x) * (-y))(*d.pair(dtype="int32")))  # fmt: skip
+row(
+    "neg_of_factor",
+    lambda d: (lambda x, y: (-x) * y)(*d.pair()),
+    lambda d: (lambda x, y: x / (-y))(*d.pair(low=1)),
+    lambda d: (lambda x, y: (-x) * (-y))(*d.pair(dtype="int32")),
+)
 row("neg_of_divisor", lambda d: T.reciprocal(-d.any(low=1)))
-row("neg_of_dot", lambda d: T.dot(-d.new(2, 3), d.new(3, 4)), lambda d: T.dot(-d.new(3), -d.new(3)))
-row("add_of_neg", lambda d: (lambda x, y: x + (-y))(*d.pair()), lambda d: (lambda x, y: (-x) + y)(*d.pair(dtype="uint8")))
-row("sub_of_neg", lambda d: (lambda x, y: x - (-y))(*d.pair()), lambda d: (lambda x, y: x - (-y))(*d.pair(dtype="int8")))
+row(
+    "neg_of_dot",
+    lambda d: T.dot(-d.new(2, 3), d.new(3, 4)),
+    lambda d: T.dot(-d.new(3), -d.new(3)),
+)
+row(
+    "add_of_neg",
+    lambda d: (lambda x, y: x + (-y))(*d.pair()),
+    lambda d: (lambda x, y: (-x) + y)(*d.pair(dtype="uint8")),
+)
+row(
+    "sub_of_neg",
+    lambda d: (lambda x, y: x - (-y))(*d.pair()),
+    lambda d: (lambda x, y: x - (-y))(*d.pair(dtype="int8")),
+)
 row("neg_minus", lambda d: (lambda x, y: -x - y)(*d.pair()))
 row("neg_of_difference", lambda d: (lambda x, y: -(x - y))(*d.pair()))
-row("neg_of_multiple", lambda d: -(2 * d.any()), lambda d: -(d.any() / 2), lambda d: -(3 / d.any(low=1)))
-row("sum_of_neg", lambda d: T.sum(-d.new(*d.shape(2)), axis=1), lambda d: T.sum(-d.any()))
+row(
+    "neg_of_multiple",
+    lambda d: -(2 * d.any()),
+    lambda d: -(d.any() / 2),
+    lambda d: -(3 / d.any(low=1)),
+)
+row(
+    "sum_of_neg",
+    lambda d: T.sum(-d.new(*d.shape(2)), axis=1),
+    lambda d: T.sum(-d.any()),
+)
 row("abs_of_neg", lambda d: abs(-d.any()), lambda d: abs(abs(d.any())))
-row("cast_of_cast", lambda d: T.cast(T.cast(d.any(dtype="float32"), "float64"), "float32"),
+row(
+    "cast_of_cast",
+    lambda d: T.cast(T.cast(d.any(dtype="float32"), "float64"), "float32"),
     lambda d: T.cast(T.cast(d.any(dtype="int16"), "int64"), "float32"),
-    lambda d: T.cast(T.cast(d.any(dtype="bool"), "float32"), "int8"))  # fmt: skip
-row("switch_of_constant", lambda d: T.switch(True, d.new(3), d.new(1)), lambda d: T.switch(True, d.new(1), d.new(3)),
-    lambda d: T.switch(False, d.new(1, 3), d.new(1, 1)))  # fmt: skip
+    lambda d: T.cast(T.cast(d.any(dtype="bool"), "float32"), "int8"),
+)
+row(
+    "switch_of_constant",
+    lambda d: T.switch(True, d.new(3), d.new(1)),
+    lambda d: T.switch(True, d.new(1), d.new(3)),
+    lambda d: T.switch(False, d.new(1, 3), d.new(1, 1)),
+)
 
 
 @matches("switch_between_equals")
@@ -135,12 +182,24 @@ def _(d):
     return T.switch(T.gt(x, 0), x, x)
 
 
-# --- shapes ------------------------------------------------------------------------------
+# --- shapes ---------------------------------------------------------------------------
 
-row("size_of_argument", lambda d: SizeOf(1)(T.exp(d.new(*d.shape(2)))), lambda d: SizeOf(0)(T.dot(d.new(2, 3), d.new(3, 2))))
+row(
+    "size_of_argument",
+    lambda d: SizeOf(1)(T.exp(d.new(*d.shape(2)))),
+    lambda d: SizeOf(0)(T.dot(d.new(2, 3), d.new(3, 2))),
+)
 row("shape_as_sizes", lambda d: T.shape(T.exp(d.new(*d.shape(2)))))
-row("dimshuffle_of_dimshuffle", lambda d: d.new(*d.shape(2)).T.T, lambda d: d.new(2, 3).dimshuffle(1, "x", 0).dimshuffle(2, 0))
-row("function_of_dimshuffle", lambda d: T.exp(d.new(2, 3).T), lambda d: T.cast(d.new(2).dimshuffle("x", 0), "float32"))
+row(
+    "dimshuffle_of_dimshuffle",
+    lambda d: d.new(*d.shape(2)).T.T,
+    lambda d: d.new(2, 3).dimshuffle(1, "x", 0).dimshuffle(2, 0),
+)
+row(
+    "function_of_dimshuffle",
+    lambda d: T.exp(d.new(2, 3).T),
+    lambda d: T.cast(d.new(2).dimshuffle("x", 0), "float32"),
+)
 
 
 @matches("checked_shape")
@@ -205,7 +264,9 @@ def _(d):
 @matches("broadcast_in_elementwise")
 def _(d):
     x = d.new(*d.shape(2))
-    return x.dimshuffle(0, "x", 1) + stretch(d.new(1, 1, 1), SizeOf(0)(x), 3, SizeOf(1)(x))
+    return x.dimshuffle(0, "x", 1) + stretch(
+        d.new(1, 1, 1), SizeOf(0)(x), 3, SizeOf(1)(x)
+    )
 
 
 @matches("reshape_of_reshape")
@@ -226,27 +287,57 @@ def _(d):
     return T.reshape(x, [size_variable(1), SizeOf(0)(x), size_variable(1)])
 
 
-row("reduction_of_one", lambda d: T.sum(d.new(d.size(), 1), axis=1), lambda d: T.sum(d.new(1, d.size(), dtype="int8"), axis=(0, 1)),
-    lambda d: T.any(d.new(1), axis=0), lambda d: T.max(d.new(1, 2), axis=0), lambda d: T.prod(d.new(2, dtype="bool"), axis=()))  # fmt: skip
-row("reduction_of_reduction", lambda d: T.sum(T.sum(d.new(*d.shape(3)), axis=1), axis=0),
-    lambda d: T.max(T.max(d.new(2, 3, 4), axis=2), axis=1), lambda d: T.sum(T.sum(d.new(2, 3, dtype="int8"), axis=0)))  # fmt: skip
-row("reduction_of_dimshuffle", lambda d: T.sum(d.new(*d.shape(2)).T), lambda d: T.sum(d.new(*d.shape(2)).T, axis=0),
-    lambda d: T.prod(d.new(1, 2, 3).dimshuffle(2, "x", 1), axis=0))  # fmt: skip
+row(
+    "reduction_of_one",
+    lambda d: T.sum(d.new(d.size(), 1), axis=1),
+    lambda d: T.sum(d.new(1, d.size(), dtype="int8"), axis=(0, 1)),
+    lambda d: T.any(d.new(1), axis=0),
+    lambda d: T.max(d.new(1, 2), axis=0),
+    lambda d: T.prod(d.new(2, dtype="bool"), axis=()),
+)
+row(
+    "reduction_of_reduction",
+    lambda d: T.sum(T.sum(d.new(*d.shape(3)), axis=1), axis=0),
+    lambda d: T.max(T.max(d.new(2, 3, 4), axis=2), axis=1),
+    lambda d: T.sum(T.sum(d.new(2, 3, dtype="int8"), axis=0)),
+)
+row(
+    "reduction_of_dimshuffle",
+    lambda d: T.sum(d.new(*d.shape(2)).T),
+    lambda d: T.sum(d.new(*d.shape(2)).T, axis=0),
+    lambda d: T.prod(d.new(1, 2, 3).dimshuffle(2, "x", 1), axis=0),
+)
 
-# --- indexing ----------------------------------------------------------------------------
+# --- indexing -------------------------------------------------------------------------
 
-row("entry_of_vector", lambda d: T.shape(T.exp(d.new(2, 3)))[1], lambda d: S.MakeVector()(d.new(), d.new(), d.new())[-1],
-    lambda d: S.MakeVector()(d.new(), d.new(), d.new())[1:])  # fmt: skip
+row(
+    "entry_of_vector",
+    lambda d: T.shape(T.exp(d.new(2, 3)))[1],
+    lambda d: S.MakeVector()(d.new(), d.new(), d.new())[-1],
+    lambda d: S.MakeVector()(d.new(), d.new(), d.new())[1:],
+)
 row("slice_of_all", lambda d: (lambda x: T.exp(x)[: SizeOf(0)(x)])(d.new(*d.shape(2))))
-row("constant_bounds", lambda d: d.new(4, 3)[T.constant(np.array(1)) + 1 : 4], lambda d: d.new(4)[T.constant(np.array(-1)) * 2])
-row("slice_of_slice", lambda d: d.new(*d.shape(2))[1:][2:7], lambda d: d.new(4, 3)[1:3, ::2][::2, 1:],
-    lambda d: d.new(4, 4)[0][1:], lambda d: d.new(4)[1:][::2][0:1])  # fmt: skip
+row(
+    "constant_bounds",
+    lambda d: d.new(4, 3)[T.constant(np.array(1)) + 1 : 4],
+    lambda d: d.new(4)[T.constant(np.array(-1)) * 2],
+)
+row(
+    "slice_of_slice",
+    lambda d: d.new(*d.shape(2))[1:][2:7],
+    lambda d: d.new(4, 3)[1:3, ::2][::2, 1:],
+    lambda d: d.new(4, 4)[0][1:],
+    lambda d: d.new(4)[1:][::2][0:1],
+)
 row("join_of_one", lambda d: Join(0)(d.new(*d.shape(2))))
-row("size_at_least_zero", lambda d: T.maximum(SizeOf(0)(d.new(d.size())), 0),
-    lambda d: T.maximum(-1, SizeOf(0)(d.new(d.size()))))  # fmt: skip
+row(
+    "size_at_least_zero",
+    lambda d: T.maximum(SizeOf(0)(d.new(d.size())), 0),
+    lambda d: T.maximum(-1, SizeOf(0)(d.new(d.size()))),
+)
 
 
-# --- stability ---------------------------------------------------------------------------
+# --- stability ------------------------------------------------------------------------
 
 
 @matches("odds_of_sigmoid")
@@ -298,7 +389,11 @@ def _(d):
     return T.log(T.exp(x) + (T.exp(y) + T.exp(d.new())))
 
 
-row("log_of_sum_of_exp", lambda d: T.log(T.sum(T.exp(d.new(*d.shape(2))), axis=1)), lambda d: T.log(T.sum(T.exp(d.any()))))
+row(
+    "log_of_sum_of_exp",
+    lambda d: T.log(T.sum(T.exp(d.new(*d.shape(2))), axis=1)),
+    lambda d: T.log(T.sum(T.exp(d.any()))),
+)
 
 
 @matches("exp_over_sum_of_exp")
@@ -326,8 +421,12 @@ def _(d):
     return T.nnet.softmax(x - T.max(x, axis=1, keepdims=True))
 
 
-row("log_of_softmax", lambda d: T.log(T.nnet.softmax(d.new(*d.shape(2)))), lambda d: T.log(T.nnet.softmax(d.new(*d.shape(2))).T),
-    lambda d: T.log(T.nnet.softmax(d.new(3, 4), axis=0)[T.arange(2), d.places(2, 4)]))  # fmt: skip
+row(
+    "log_of_softmax",
+    lambda d: T.log(T.nnet.softmax(d.new(*d.shape(2)))),
+    lambda d: T.log(T.nnet.softmax(d.new(*d.shape(2))).T),
+    lambda d: T.log(T.nnet.softmax(d.new(3, 4), axis=0)[T.arange(2), d.places(2, 4)]),
+)
 
 
 @matches("probability_over_itself")
@@ -373,7 +472,7 @@ def _(d):
     return T.switch(T.gt(x, 0), 0, y) / x
 
 
-# --- algebra -----------------------------------------------------------------------------
+# --- algebra --------------------------------------------------------------------------
 
 
 @matches("factor_over_itself")
@@ -388,19 +487,43 @@ def _(d):
     return T.sin(x) * -(T.exp(x) / T.sin(x))
 
 
-row("join_int_constants", lambda d: 2 * (d.any(dtype="int32") * 3), lambda d: 1 + (2 - d.any(dtype="uint8")),
-    lambda d: (d.any(dtype="int64") - 1) + 1)  # fmt: skip
-row("join_constants", lambda d: 2 * (d.any() * 3), lambda d: (d.any() / 2) * 3, lambda d: 6 / (d.any(low=1) / 2), lambda d: (2 * d.any()) / 3,
-    lambda d: (3 / d.any(low=1)) / 2, lambda d: 6 / (3 * d.any(low=1)), lambda d: 6 / (3 / d.any(low=1)), lambda d: (d.any() / 2) / 3,
-    lambda d: 1 + (d.any() + 2), lambda d: 1 - (d.any() - 2), lambda d: (3 - d.any()) - 2, lambda d: 1 - (2 - d.any()),
-    lambda d: (d.any() + 2) - 5)  # fmt: skip
+row(
+    "join_int_constants",
+    lambda d: 2 * (d.any(dtype="int32") * 3),
+    lambda d: 1 + (2 - d.any(dtype="uint8")),
+    lambda d: (d.any(dtype="int64") - 1) + 1,
+)
+row(
+    "join_constants",
+    lambda d: 2 * (d.any() * 3),
+    lambda d: (d.any() / 2) * 3,
+    lambda d: 6 / (d.any(low=1) / 2),
+    lambda d: (2 * d.any()) / 3,
+    lambda d: (3 / d.any(low=1)) / 2,
+    lambda d: 6 / (3 * d.any(low=1)),
+    lambda d: 6 / (3 / d.any(low=1)),
+    lambda d: (d.any() / 2) / 3,
+    lambda d: 1 + (d.any() + 2),
+    lambda d: 1 - (d.any() - 2),
+    lambda d: (3 - d.any()) - 2,
+    lambda d: 1 - (2 - d.any()),
+    lambda d: (d.any() + 2) - 5,
+)
 row("constant_out_of_product", lambda d: (lambda x, y: (2 * x) * (y * 3))(*d.pair()))
-row("sum_of_multiple", lambda d: T.sum(3 * d.new(*d.shape(2)), axis=1), lambda d: T.sum(d.new(*d.shape(2)) / d.new()),
-    lambda d: (lambda n: T.sum(d.new(n, 1) * d.new(n, 4), axis=1))(d.size()))  # fmt: skip
-row("sum_of_repeated", lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3), axis=0), lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3)),
-    lambda d: T.sum(stretch(d.new(1, dtype="int64"), 4)))  # fmt: skip
+row(
+    "sum_of_multiple",
+    lambda d: T.sum(3 * d.new(*d.shape(2)), axis=1),
+    lambda d: T.sum(d.new(*d.shape(2)) / d.new()),
+    lambda d: (lambda n: T.sum(d.new(n, 1) * d.new(n, 4), axis=1))(d.size()),
+)
+row(
+    "sum_of_repeated",
+    lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3), axis=0),
+    lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3)),
+    lambda d: T.sum(stretch(d.new(1, dtype="int64"), 4)),
+)
 
-# --- scatter -----------------------------------------------------------------------------
+# --- scatter --------------------------------------------------------------------------
 
 
 def zeros(*sizes: Any) -> Variable:
@@ -450,7 +573,7 @@ def _(d):
     return T.exp(x) + put
 
 
-# --- blas and lowering -------------------------------------------------------------------
+# --- blas and lowering ----------------------------------------------------------------
 
 
 def update(d: Draw, rate: Any, *shapes: tuple[int, ...]) -> Graph:
@@ -461,10 +584,19 @@ def update(d: Draw, rate: Any, *shapes: tuple[int, ...]) -> Graph:
     return Graph(tuple(d.values), (), ((w, w - rate * product),))
 
 
-row("gemm", lambda d: update(d, 0.5, (3, 2), (2, 4)),
+row(
+    "gemm",
+    lambda d: update(d, 0.5, (3, 2), (2, 4)),
     lambda d: update(d, -1, (3, 0), (0, 4)),
-    lambda d: T.dot(d.new(3), d.new(3, 4)) + d.new(4), lambda d: d.new(3) - 2 * T.dot(d.new(3, 4), d.new(4)),
+    lambda d: T.dot(d.new(3), d.new(3, 4)) + d.new(4),
+    lambda d: d.new(3) - 2 * T.dot(d.new(3, 4), d.new(4)),
     lambda d: T.dot(d.new(3, 2), d.new(2, 4)) + T.dot(d.new(3, 5), d.new(5, 4)),
-    lambda d: (lambda a: d.new(3) + (-(a * T.dot(d.new(3, 4), d.new(4)))))(d.new()))  # fmt: skip
-row("expand_composite", lambda d: T.nnet.softmax(d.new(*d.shape(2))), lambda d: T.nnet.logsoftmax(d.new(*d.shape(2)), axis=0),
-    lambda d: LogSumExp((0, 1))(d.new(*d.shape(2))), lambda d: T.shape(d.new(*d.shape(2))))  # fmt: skip
+    lambda d: (lambda a: d.new(3) + (-(a * T.dot(d.new(3, 4), d.new(4)))))(d.new()),
+)
+row(
+    "expand_composite",
+    lambda d: T.nnet.softmax(d.new(*d.shape(2))),
+    lambda d: T.nnet.logsoftmax(d.new(*d.shape(2)), axis=0),
+    lambda d: LogSumExp((0, 1))(d.new(*d.shape(2))),
+    lambda d: T.shape(d.new(*d.shape(2))),
+)

@@ -1,7 +1,8 @@
 """Both sides of every identity, in higher precision, at random and at extreme points.
 
-The left side is computed in long double, whose exponents reach 4932 and whose digits are
-three more than a double's, so that it is the truth where a double overflows or cancels.
+The left side is computed in long double, whose exponents reach 4932 and whose digits
+are three more than a double's, so that it is the truth where a double overflows or
+cancels.
 """
 
 import itertools
@@ -17,16 +18,36 @@ from workbench.core.evaluate import evaluate
 from workbench.core.graph import Constant, Variable, toposort
 from workbench.core.types import TensorType
 
-IDENTITIES = {rule.name: rule for _, rules in STAGES for rule in rules if rule.pair is not None}
+IDENTITIES = {
+    rule.name: rule for _, rules in STAGES for rule in rules if rule.pair is not None
+}
 OF_FLOATS = [name for name, rule in IDENTITIES.items() if "f" in rule.pair.kinds]
-EXACT = [name for name in OF_FLOATS if not IDENTITIES[name].tags & {"finite_math", "stability"}]
+EXACT = [
+    name
+    for name in OF_FLOATS
+    if not IDENTITIES[name].tags & {"finite_math", "stability"}
+]
 TYPED = [
     (name, dtype)
     for name, rule in IDENTITIES.items()
     for dtype in ("float32", "float64", "int8", "uint16", "int64", "bool")
     if np.dtype(dtype).kind in rule.pair.kinds
 ]
-EXTREMES = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-300, -1e300, 5e-324, 800.0, -800.0, np.inf, -np.inf, np.nan]
+EXTREMES = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1e-300,
+    -1e300,
+    5e-324,
+    800.0,
+    -800.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+]
 LONG, DOUBLE = np.finfo(np.longdouble), np.finfo(float)
 
 long_double = pytest.mark.skipif(LONG.nmant < 63, reason="long double is double here")
@@ -36,7 +57,10 @@ def in_long_double(variable, values):
     """The value of `variable` with every reference run in long double."""
     known = {v: np.asarray(a, np.longdouble) for v, a in values.items()}
     for node in toposort([variable], known):
-        inputs = [known[v] if v in known else np.asarray(v.data, np.longdouble) for v in node.inputs]
+        inputs = [
+            known[v] if v in known else np.asarray(v.data, np.longdouble)
+            for v in node.inputs
+        ]
         known[node.output] = node.op.reference(*inputs)
     return variable.data if isinstance(variable, Constant) else known[variable]
 
@@ -51,7 +75,9 @@ def random_points(pair, rng):
 @pytest.mark.parametrize("name", OF_FLOATS)
 def test_sides_agree_at_random_points(name):
     pair = IDENTITIES[name].pair
-    points = dict(zip(pair.wildcards, random_points(pair, np.random.default_rng(1)), strict=True))
+    points = dict(
+        zip(pair.wildcards, random_points(pair, np.random.default_rng(1)), strict=True)
+    )
 
     with np.errstate(all="ignore"):
         truth = in_long_double(pair.left, points)
@@ -65,7 +91,10 @@ def test_sides_agree_at_random_points(name):
     sure = np.isfinite(truth) & (np.abs(truth) < 1e300)
     lost = np.where(np.isfinite(plain), loss, 0.01 * np.abs(truth))
     assert sure.sum() > 10
-    assert np.all(np.abs(found - truth)[sure] <= (1e-13 * np.abs(truth) + lost + 4 * LONG.eps)[sure])
+    assert np.all(
+        np.abs(found - truth)[sure]
+        <= (1e-13 * np.abs(truth) + lost + 4 * LONG.eps)[sure]
+    )
 
 
 def evaluate_each(side, points):
@@ -84,27 +113,44 @@ def test_exact_sides_agree_at_extreme_points(name):
 
     for point in itertools.product(EXTREMES, repeat=len(pair.wildcards)):
         values = dict(zip(pair.wildcards, map(np.asarray, point), strict=True))
-        left, right = (float(evaluate([side], values)[0]) for side in (pair.left, pair.right))
-        np.testing.assert_allclose(right, left, rtol=1e-15, err_msg=f"{name} at {point}")
-        assert np.isnan(left) or np.signbit(left) == np.signbit(right), f"{name} at {point}: {left} and {right}"
+        left, right = (
+            float(evaluate([side], values)[0]) for side in (pair.left, pair.right)
+        )
+        np.testing.assert_allclose(
+            right, left, rtol=1e-15, err_msg=f"{name} at {point}"
+        )
+        assert np.isnan(left) or np.signbit(left) == np.signbit(right), (
+            f"{name} at {point}: {left} and {right}"
+        )
 
 
 def instances(pair, dtype, rng):
     """The left side on arrays of one shape, on a matrix and a row, and on scalars."""
     for shapes in (((3, 4), (3, 4)), ((3, 4), (1, 4)), ((), ())):
         variables = {
-            w: Variable(TensorType(dtype, tuple(1 if s == 1 else None for s in shape)), w.name)
+            w: Variable(
+                TensorType(dtype, tuple(1 if s == 1 else None for s in shape)), w.name
+            )
             for w, shape in zip(pair.wildcards, shapes, strict=False)
         }
-        values = {v: random_array(rng, dtype, shapes[i]) for i, v in enumerate(variables.values())}
+        values = {
+            v: random_array(rng, dtype, shapes[i])
+            for i, v in enumerate(variables.values())
+        }
         yield build(pair.left, variables, dtype), values
 
 
 def random_array(rng, dtype, shape):
     kind = np.dtype(dtype).kind
     if kind in "iu":
-        return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
-    return rng.random(shape) < 0.5 if kind == "b" else rng.uniform(0.1, 0.9, shape).astype(dtype)
+        return rng.integers(
+            np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True
+        )
+    return (
+        rng.random(shape) < 0.5
+        if kind == "b"
+        else rng.uniform(0.1, 0.9, shape).astype(dtype)
+    )
 
 
 @pytest.mark.parametrize(("name", "dtype"), TYPED)
@@ -130,4 +176,6 @@ def test_match_takes_commutative_operands_in_either_order():
 
     for subject in (T.log(1 + x), T.log(x + 1)):
         folded, _ = rewrite(Graph((x,), (subject,)), [canonical.fold_constants], "fold")
-        assert x in match(rule.pair.left, folded.outputs[0], rule.pair.wildcards).values()
+        assert (
+            x in match(rule.pair.left, folded.outputs[0], rule.pair.wildcards).values()
+        )

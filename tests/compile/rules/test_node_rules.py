@@ -9,9 +9,15 @@ from workbench.compile.rewrite import rewrite
 from workbench.compile.rules import LOWERING, STAGES, canonical
 from workbench.core.evaluate import evaluate
 
-RULES = {rule.name: rule for _, rules in (*STAGES, ("lower", LOWERING)) for rule in rules}
+RULES = {
+    rule.name: rule for _, rules in (*STAGES, ("lower", LOWERING)) for rule in rules
+}
 NODE_RULES = {name: rule for name, rule in RULES.items() if rule.pair is None}
-ROWS = [pytest.param(rule, maker, id=f"{rule}-{i}") for rule, makers in MATCHES.items() for i, maker in enumerate(makers)]
+ROWS = [
+    pytest.param(rule, maker, id=f"{rule}-{i}")
+    for rule, makers in MATCHES.items()
+    for i, maker in enumerate(makers)
+]
 
 
 def test_every_node_rule_has_a_generator():
@@ -23,7 +29,9 @@ def test_every_rule_gives_a_reason():
 
 
 def test_rules_have_different_names():
-    everything = {id(rule): rule for _, rules in (*STAGES, ("lower", LOWERING)) for rule in rules}
+    everything = {
+        id(rule): rule for _, rules in (*STAGES, ("lower", LOWERING)) for rule in rules
+    }
 
     assert len({rule.name for rule in everything.values()}) == len(everything)
 
@@ -32,7 +40,9 @@ def instance(maker, seed, static):
     draw = Draw(np.random.default_rng(seed), static)
     made = maker(draw)
     if not isinstance(made, Graph):
-        made = Graph(tuple(draw.values), tuple(made) if isinstance(made, tuple) else (made,))
+        made = Graph(
+            tuple(draw.values), tuple(made) if isinstance(made, tuple) else (made,)
+        )
     return made, draw.values
 
 
@@ -51,7 +61,9 @@ def check(name, maker, seeds):
 
 def compare(before, after, values):
     expected, found = evaluate(before.results, values), evaluate(after.results, values)
-    for a, b, old, new in zip(expected, found, before.results, after.results, strict=True):
+    for a, b, old, new in zip(
+        expected, found, before.results, after.results, strict=True
+    ):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         assert old.broadcastable == new.broadcastable
         # A rule may round differently a few times: 64 units in the last place, twice more

@@ -44,26 +44,83 @@ ROWS = {
     "log(1 - x)": (lambda x: T.log(1 - x), [(1e-20, -1e-20, -1)]),
     "exp(x) - 1": (lambda x: T.exp(x) - 1, [(1e-20, 1e-20, 1)]),
     "1 - exp(x)": (lambda x: 1 - T.exp(x), [(1e-20, -1e-20, -1)]),
-    "log(sigmoid(x))": (lambda x: T.log(T.sigmoid(x)), [(-1000, -1000, 1), (1000, 0, 0), (0, -np.log(2), 0.5)]),
-    "log(1 - sigmoid(x))": (lambda x: T.log(1 - T.sigmoid(x)), [(1000, -1000, -1), (-1000, 0, 0)]),
-    "log1p(-sigmoid(x))": (lambda x: T.log1p(-T.sigmoid(x)), [(1000, -1000, -1), (-1000, 0, 0)]),
-    "log(1 + exp(x))": (lambda x: T.log(1 + T.exp(x)), [(1000, 1000, 1), (-1000, 0, 0), (0, np.log(2), 0.5)]),
+    "log(sigmoid(x))": (
+        lambda x: T.log(T.sigmoid(x)),
+        [(-1000, -1000, 1), (1000, 0, 0), (0, -np.log(2), 0.5)],
+    ),
+    "log(1 - sigmoid(x))": (
+        lambda x: T.log(1 - T.sigmoid(x)),
+        [(1000, -1000, -1), (-1000, 0, 0)],
+    ),
+    "log1p(-sigmoid(x))": (
+        lambda x: T.log1p(-T.sigmoid(x)),
+        [(1000, -1000, -1), (-1000, 0, 0)],
+    ),
+    "log(1 + exp(x))": (
+        lambda x: T.log(1 + T.exp(x)),
+        [(1000, 1000, 1), (-1000, 0, 0), (0, np.log(2), 0.5)],
+    ),
     "log1p(exp(x))": (lambda x: T.log1p(T.exp(x)), [(1000, 1000, 1), (-1000, 0, 0)]),
-    "log(1 - exp(x))": (lambda x: T.log(1 - T.exp(x)), [(-1e-20, np.log(1e-20), -1e20), (-1000, 0, 0)]),
-    "log1p(-exp(x))": (lambda x: T.log1p(-T.exp(x)), [(-1e-20, np.log(1e-20), -1e20), (-1000, 0, 0)]),
-    "1 / (1 + exp(x))": (lambda x: 1 / (1 + T.exp(x)), [(1000, 0, 0), (-1000, 1, 0), (0, 0.5, -0.25)]),
-    "reciprocal(1 + exp(x))": (lambda x: T.reciprocal(1 + T.exp(x)), [(1000, 0, 0), (-1000, 1, 0), (0, 0.5, -0.25)]),
-    "1 / (1 + exp(-x))": (lambda x: 1 / (1 + T.exp(-x)), [(1000, 1, 0), (-1000, 0, 0), (0, 0.5, 0.25)]),
-    "3 / (1 + exp(x))": (lambda x: 3 / (1 + T.exp(x)), [(1000, 0, 0), (-1000, 3, 0), (0, 1.5, -0.75)]),
-    "exp(x) / (1 + exp(x))": (lambda x: T.exp(x) / (1 + T.exp(x)), [(1000, 1, 0), (-1000, 0, 0), (0, 0.5, 0.25)]),
-    "exp(x) sigmoid(-x)": (lambda x: T.exp(x) * T.sigmoid(-x), [(1000, 1, 0), (-1000, 0, 0), (0, 0.5, 0.25)]),
-    "exp(-x) sigmoid(x)": (lambda x: 2 * T.exp(-x) * T.sigmoid(x), [(1000, 0, 0), (-1000, 2, 0), (0, 1, -0.5)]),
-    "sigmoid / (1 - sigmoid)": (lambda x: T.sigmoid(x) / (1 - T.sigmoid(x)), [(50, np.exp(50), np.exp(50))]),
-    "log(exp(x) + exp(x))": (lambda x: T.log(T.exp(x) + T.exp(x + 0.5)), [(1000, 1000.9740769841801, 1), (-1000, -999.02592301582, 1)]),
-    "log of three exps": (lambda x: T.log(T.exp(x) + T.exp(x + 1) + T.exp(2 * x)), [(1000, 2000, 2), (-1000, -998.6867383124818, 1)]),
-    "log of handwritten sigmoid": (lambda x: T.log(1 / (1 + T.exp(-x))), [(-1000, -1000, 1), (1000, 0, 0)]),
-    "guarded log": (lambda x: T.switch(T.gt(x, 0), T.log(x), 0), [(0, 0, 0), (1, 0, 1)]),
-    "guarded sqrt": (lambda x: T.switch(T.gt(x, 0), T.sqrt(x), 0), [(0, 0, 0), (1, 1, 0.5)]),
+    "log(1 - exp(x))": (
+        lambda x: T.log(1 - T.exp(x)),
+        [(-1e-20, np.log(1e-20), -1e20), (-1000, 0, 0)],
+    ),
+    "log1p(-exp(x))": (
+        lambda x: T.log1p(-T.exp(x)),
+        [(-1e-20, np.log(1e-20), -1e20), (-1000, 0, 0)],
+    ),
+    "1 / (1 + exp(x))": (
+        lambda x: 1 / (1 + T.exp(x)),
+        [(1000, 0, 0), (-1000, 1, 0), (0, 0.5, -0.25)],
+    ),
+    "reciprocal(1 + exp(x))": (
+        lambda x: T.reciprocal(1 + T.exp(x)),
+        [(1000, 0, 0), (-1000, 1, 0), (0, 0.5, -0.25)],
+    ),
+    "1 / (1 + exp(-x))": (
+        lambda x: 1 / (1 + T.exp(-x)),
+        [(1000, 1, 0), (-1000, 0, 0), (0, 0.5, 0.25)],
+    ),
+    "3 / (1 + exp(x))": (
+        lambda x: 3 / (1 + T.exp(x)),
+        [(1000, 0, 0), (-1000, 3, 0), (0, 1.5, -0.75)],
+    ),
+    "exp(x) / (1 + exp(x))": (
+        lambda x: T.exp(x) / (1 + T.exp(x)),
+        [(1000, 1, 0), (-1000, 0, 0), (0, 0.5, 0.25)],
+    ),
+    "exp(x) sigmoid(-x)": (
+        lambda x: T.exp(x) * T.sigmoid(-x),
+        [(1000, 1, 0), (-1000, 0, 0), (0, 0.5, 0.25)],
+    ),
+    "exp(-x) sigmoid(x)": (
+        lambda x: 2 * T.exp(-x) * T.sigmoid(x),
+        [(1000, 0, 0), (-1000, 2, 0), (0, 1, -0.5)],
+    ),
+    "sigmoid / (1 - sigmoid)": (
+        lambda x: T.sigmoid(x) / (1 - T.sigmoid(x)),
+        [(50, np.exp(50), np.exp(50))],
+    ),
+    "log(exp(x) + exp(x))": (
+        lambda x: T.log(T.exp(x) + T.exp(x + 0.5)),
+        [(1000, 1000.9740769841801, 1), (-1000, -999.02592301582, 1)],
+    ),
+    "log of three exps": (
+        lambda x: T.log(T.exp(x) + T.exp(x + 1) + T.exp(2 * x)),
+        [(1000, 2000, 2), (-1000, -998.6867383124818, 1)],
+    ),
+    "log of handwritten sigmoid": (
+        lambda x: T.log(1 / (1 + T.exp(-x))),
+        [(-1000, -1000, 1), (1000, 0, 0)],
+    ),
+    "guarded log": (
+        lambda x: T.switch(T.gt(x, 0), T.log(x), 0),
+        [(0, 0, 0), (1, 0, 1)],
+    ),
+    "guarded sqrt": (
+        lambda x: T.switch(T.gt(x, 0), T.sqrt(x), 0),
+        [(0, 0, 0), (1, 1, 0.5)],
+    ),
     "x y / x": (lambda x: x * 2.0 / x, [(0, 2, None)]),
 }
 
@@ -96,7 +153,9 @@ def test_same_on_vectors_and_rows(name, dtype):
     found = computed(outputs, {x: np.asarray([[p for p, _, _ in points]], dtype)})
 
     eps = 64 * np.finfo(dtype).eps
-    np.testing.assert_allclose(found[0], [[v for _, v, _ in points]] * 2, rtol=eps, atol=1e-30)
+    np.testing.assert_allclose(
+        found[0], [[v for _, v, _ in points]] * 2, rtol=eps, atol=1e-30
+    )
     for i, (_, _, slope) in enumerate(points):
         if slope is not None:
             np.testing.assert_allclose(found[1][0, i], 2 * slope, rtol=eps, atol=1e-30)
@@ -112,8 +171,15 @@ def test_log_sum_exp(dtype, keepdims, axis):
 
     found, slope = computed([y, grad(y.sum(), x)], {x: value})
 
-    expected = np.logaddexp.reduce(value.astype(float), axis=axis if axis != (0, 1) else None, keepdims=keepdims)
-    weights = np.exp(value - np.logaddexp.reduce(value.astype(float), axis=axis if axis != (0, 1) else None, keepdims=True))
+    expected = np.logaddexp.reduce(
+        value.astype(float), axis=axis if axis != (0, 1) else None, keepdims=keepdims
+    )
+    weights = np.exp(
+        value
+        - np.logaddexp.reduce(
+            value.astype(float), axis=axis if axis != (0, 1) else None, keepdims=True
+        )
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     np.testing.assert_allclose(slope, weights, rtol=1e-6)
 
@@ -133,19 +199,29 @@ def test_log_sum_exp_of_infinities_and_of_nothing():
 @pytest.mark.parametrize("axis", [0, 1, (0, 1)])
 def test_handwritten_softmax_and_its_gradient(axis, shifted):
     x, g = T.dmatrices("x", "g")
-    e = T.exp(x - T.max(x, axis=axis, keepdims=True) if shifted and axis != (0, 1) else x)
+    e = T.exp(
+        x - T.max(x, axis=axis, keepdims=True) if shifted and axis != (0, 1) else x
+    )
     p = e / e.sum(axis=axis, keepdims=True)
-    value, weights = np.array([[1000.0, 1000.0], [0.0, 1.0]]), np.array([[1.0, -2.0], [0.5, 3.0]])
+    value, weights = (
+        np.array([[1000.0, 1000.0], [0.0, 1.0]]),
+        np.array([[1.0, -2.0], [0.5, 3.0]]),
+    )
 
     found, slope = computed([p, grad((p * g).sum(), x)], {x: value, g: weights})
 
-    expected = np.exp(value - np.logaddexp.reduce(value, axis=axis if axis != (0, 1) else None, keepdims=True))
+    expected = np.exp(
+        value
+        - np.logaddexp.reduce(
+            value, axis=axis if axis != (0, 1) else None, keepdims=True
+        )
+    )
     centred = weights - (weights * expected).sum(axis=axis, keepdims=True)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_allclose(slope, centred * expected, rtol=1e-12, atol=1e-15)
 
 
-# --- cross-entropy -----------------------------------------------------------------------
+# --- cross-entropy --------------------------------------------------------------------
 
 
 def handwritten(x):
@@ -173,7 +249,9 @@ def by_function(p, y):
 
 
 def dense(p, y):
-    return T.nnet.categorical_crossentropy(p, T.cast(T.eq(y.dimshuffle(0, "x"), np.arange(3)), p.dtype)).mean()
+    return T.nnet.categorical_crossentropy(
+        p, T.cast(T.eq(y.dimshuffle(0, "x"), np.arange(3)), p.dtype)
+    ).mean()
 
 
 def divided(p, y):
@@ -190,7 +268,10 @@ LOSSES = [by_index, by_rows_of_p, log_last, summed, by_function, dense, divided]
 def test_cross_entropy_of_vanished_probabilities(softmax, loss, dtype):
     x, y = T.matrix("x", dtype=dtype), T.lvector("y")
     cost = loss(SOFTMAXES[softmax](x), y)
-    values = {x: np.array([[0, -1000, 0], [1, 2, 3]], dtype), y: np.array([1, -1 if loss is not dense else 2])}
+    values = {
+        x: np.array([[0, -1000, 0], [1, 2, 3]], dtype),
+        y: np.array([1, -1 if loss is not dense else 2]),
+    }
 
     found, slope = computed([cost, grad(cost, x)], values)
 
@@ -199,7 +280,12 @@ def test_cross_entropy_of_vanished_probabilities(softmax, loss, dtype):
     scale = {"summed": 2, "divided": 0.5 / 3}.get(loss.__name__, 1)
     expected = -(log_p[0, 1] + log_p[1, 2]) / 2 * scale
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    np.testing.assert_allclose(slope, (np.exp(log_p) - [[0, 1, 0], [0, 0, 1]]) / 2 * scale, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        slope,
+        (np.exp(log_p) - [[0, 1, 0], [0, 0, 1]]) / 2 * scale,
+        rtol=1e-5,
+        atol=1e-7,
+    )
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -209,7 +295,9 @@ def test_cross_entropy_divides_by_no_probability(loss):
 
     graph = optimised(cost, grad(cost, x), inputs=(x, y))
 
-    divisors = [n.inputs[-1] for n in graph.nodes() if isinstance(n.op, TrueDiv | Reciprocal)]
+    divisors = [
+        n.inputs[-1] for n in graph.nodes() if isinstance(n.op, TrueDiv | Reciprocal)
+    ]
     assert all(v.ndim == 0 for v in divisors)
 
 
@@ -254,10 +342,15 @@ def test_logistic_regression_keeps_one_of_each(loss):
 def test_binary_cross_entropy_at_1000(reduce, sigmoid, dtype):
     x, t = T.vector("x", dtype=dtype), T.vector("t", dtype=dtype)
     cost = reduce(T.nnet.binary_crossentropy(sigmoid(x), t))
-    values = {x: np.array([-1000, 1000, 1000, -1000, 0], dtype), t: np.array([1, 0, 1, 0, 0.5], dtype)}
+    values = {
+        x: np.array([-1000, 1000, 1000, -1000, 0], dtype),
+        t: np.array([1, 0, 1, 0, 0.5], dtype),
+    }
 
     found, slope = computed([cost, grad(cost, x)], values)
 
     n = 1 if reduce is T.sum else 5
     np.testing.assert_allclose(found, (2000 + np.log(2)) / n, rtol=1e-6)
-    np.testing.assert_allclose(slope, np.array([-1, 1, 0, 0, 0]) / n, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        slope, np.array([-1, 1, 0, 0, 0]) / n, rtol=1e-6, atol=1e-12
+    )

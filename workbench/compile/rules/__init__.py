@@ -16,7 +16,16 @@ happens to NaN, infinity or a signed zero (x / x becomes 1). ``STAGES`` is the o
 """
 
 from workbench.compile.rewrite import Rule
-from workbench.compile.rules import algebra, blas, canonical, indexing, lowering, scatter, shapes, stability
+from workbench.compile.rules import (
+    algebra,
+    blas,
+    canonical,
+    indexing,
+    lowering,
+    scatter,
+    shapes,
+    stability,
+)
 
 CANONICAL: list[Rule] = [*canonical.RULES, *indexing.RULES, *shapes.RULES]
 

@@ -1,7 +1,7 @@
 """Fewer operations for the same value.
 
-Rules that hold for every float, infinities, NaN and the sign of zero included, carry no tag
-but the module's. The others are ``finite_math``: x - x is 0 only while x is finite.
+Rules that hold for every float, infinities, NaN and the sign of zero included, carry no
+tag but the module's. The others are ``finite_math``: x - x is 0 only while x is finite.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.compile.rewrite import Context, identity, node_rule, tagged
+from workbench.compile.rewrite import identity, node_rule, tagged
 from workbench.compile.rules.products import One, fit, node_of, split_product, without
 from workbench.core.graph import Apply, Constant, Variable, as_variable
 from workbench.core.ops.elementwise import (
@@ -34,26 +34,31 @@ from workbench.core.ops.elementwise import (
 )
 from workbench.core.ops.mathematics import exp, log, pow, sqrt
 from workbench.core.ops.reduction import Sum
-from workbench.core.ops.shape import BroadcastTo, dimshuffle, product_size, size_variable
+from workbench.core.ops.shape import (
+    BroadcastTo,
+    dimshuffle,
+    product_size,
+    size_variable,
+)
 
-# --- neutral operands --------------------------------------------------------------------
+# --- neutral operands -----------------------------------------------------------------
 
 
 @identity(kinds="iu")
 def int_plus_zero(x):
-    """x + 0 is x."""
+    """X + 0 is x."""
     return add(x, 0), x
 
 
 @identity(tags=["finite_math"])
 def plus_zero(x):
-    """x + 0 is x, but for -0 + 0, which is 0."""
+    """X + 0 is x, but for -0 + 0, which is 0."""
     return add(x, 0), x
 
 
 @identity(kinds="iuf")
 def minus_zero(x):
-    """x - 0 is x, also for -0."""
+    """X - 0 is x, also for -0."""
     return sub(x, 0), x
 
 
@@ -71,13 +76,13 @@ def times_one(x):
 
 @identity
 def over_one(x):
-    """x / 1 is x."""
+    """X / 1 is x."""
     return true_div(x, 1), x
 
 
 @identity(kinds="iu")
 def floor_over_one(x):
-    """x // 1 is x for integers."""
+    """X // 1 is x for integers."""
     return floor_div(x, 1), x
 
 
@@ -89,7 +94,7 @@ def times_minus_one(x):
 
 @identity
 def over_minus_one(x):
-    """x / (-1) is -x."""
+    """X / (-1) is -x."""
     return true_div(x, -1), neg(x)
 
 
@@ -111,30 +116,30 @@ def zero_over(x):
     return true_div(0, x), 0
 
 
-# --- equal operands ----------------------------------------------------------------------
+# --- equal operands -------------------------------------------------------------------
 
 
 @identity(kinds="iu")
 def int_minus_itself(x):
-    """x - x is 0."""
+    """X - x is 0."""
     return sub(x, x), 0
 
 
 @identity(tags=["finite_math"])
 def minus_itself(x):
-    """x - x is 0, but NaN for an infinite x."""
+    """X - x is 0, but NaN for an infinite x."""
     return sub(x, x), 0
 
 
 @identity(tags=["finite_math"])
 def over_itself(x):
-    """x / x is 1, but NaN for x = 0."""
+    """X / x is 1, but NaN for x = 0."""
     return true_div(x, x), 1
 
 
 @identity(kinds="iuf")
 def times_itself(x):
-    """x x is a square: the operand is read once."""
+    """X x is a square: the operand is read once."""
     return mul(x, x), sqr(x)
 
 
@@ -152,40 +157,40 @@ def minimum_of_equals(x):
 
 @identity(kinds="iu")
 def int_plus_minus(x, y):
-    """x + y - y is x; integers wrap both ways."""
+    """X + y - y is x; integers wrap both ways."""
     return sub(add(x, y), y), x
 
 
 @identity(tags=["finite_math"])
 def plus_minus(x, y):
-    """x + y - y is x up to rounding, but NaN for an infinite y."""
+    """X + y - y is x up to rounding, but NaN for an infinite y."""
     return sub(add(x, y), y), x
 
 
 @identity(tags=["finite_math"])
 def minus_plus(x, y):
-    """x - y + y is x up to rounding, but NaN for an infinite y."""
+    """X - y + y is x up to rounding, but NaN for an infinite y."""
     return add(sub(x, y), y), x
 
 
 @identity(tags=["finite_math"])
 def minus_sum(x, y):
-    """x - (x + y) is -y up to rounding, but NaN for an infinite x."""
+    """X - (x + y) is -y up to rounding, but NaN for an infinite x."""
     return sub(x, add(x, y)), neg(y)
 
 
-# --- powers ------------------------------------------------------------------------------
+# --- powers ---------------------------------------------------------------------------
 
 
 @identity
 def power_zero(x):
-    """x to the power 0 is 1, also for NaN."""
+    """X to the power 0 is 1, also for NaN."""
     return pow(x, 0), 1
 
 
 @identity
 def power_one(x):
-    """x to the power 1 is x."""
+    """X to the power 1 is x."""
     return pow(x, 1), x
 
 
@@ -219,7 +224,7 @@ def sqrt_of_sqr(x):
     return sqrt(sqr(x)), abs(x)
 
 
-# --- inverses ----------------------------------------------------------------------------
+# --- inverses -------------------------------------------------------------------------
 
 
 @identity
@@ -242,13 +247,13 @@ def reciprocal_of_reciprocal(x):
 
 @identity(tags=["finite_math"])
 def log_of_exp(x):
-    """log undoes exp; exp(x) overflows above 709.8, and is 0 below -745."""
+    """Log undoes exp; exp(x) overflows above 709.8, and is 0 below -745."""
     return log(exp(x)), x
 
 
 @node_rule(Mul, TrueDiv, tags=["finite_math"])
-def factor_over_itself(node: Apply, context: Context):
-    """a b / b is a, but NaN for b = 0. The two may stand anywhere in the product."""
+def factor_over_itself(node, context):
+    """A b / b is a, but NaN for b = 0. The two may stand anywhere in the product."""
     above, below = split_product(node.output)
     common = next((x for x in above if x in below), None)
     if common is None or not context.agree(node):
@@ -259,7 +264,7 @@ def factor_over_itself(node: Apply, context: Context):
     return fit(rest, node.output, context)
 
 
-# --- constants ---------------------------------------------------------------------------
+# --- constants ------------------------------------------------------------------------
 
 
 def split_constant(variable: Variable) -> tuple[str, np.generic, Variable] | None:
@@ -277,18 +282,31 @@ def split_constant(variable: Variable) -> tuple[str, np.generic, Variable] | Non
     x, y = node.inputs
     first, second = ROLES[type(node.op)]
     for constant, rest, role in ((x, y, first), (y, x, second)):
-        if isinstance(constant, Constant) and constant.data.size == 1 and not isinstance(rest, Constant):
+        if (
+            isinstance(constant, Constant)
+            and constant.data.size == 1
+            and not isinstance(rest, Constant)
+        ):
             return role, constant.data.reshape(-1)[0], rest
     return None
 
 
-ROLES = {Mul: ("mul", "mul"), TrueDiv: ("over", "div"), Add: ("add", "add"), Sub: ("from", "sub")}
+ROLES = {
+    Mul: ("mul", "mul"),
+    TrueDiv: ("over", "div"),
+    Add: ("add", "add"),
+    Sub: ("from", "sub"),
+}
 
 
 def _join_factors(outer: str, a, inner: str, b, x: Variable) -> Variable | None:
     one = a.dtype.type(1)
     # Each is (above / below) x or, inverted, (above / below) / x.
-    above, below, inverted = {"mul": (b, one, False), "div": (one, b, False), "over": (b, one, True)}[inner]
+    above, below, inverted = {
+        "mul": (b, one, False),
+        "div": (one, b, False),
+        "over": (b, one, True),
+    }[inner]
     if outer == "over":
         above, below, inverted = a * below, above, not inverted
     else:
@@ -303,7 +321,9 @@ def _join_factors(outer: str, a, inner: str, b, x: Variable) -> Variable | None:
 
 def _keeps_digits(value) -> bool:
     """Whether a joined factor is neither 0, infinite nor denormal."""
-    return kind(value.dtype.name) in "iu" or bool(np.finfo(value.dtype).tiny <= np.abs(value) < np.inf)
+    return kind(value.dtype.name) in "iu" or bool(
+        np.finfo(value.dtype).tiny <= np.abs(value) < np.inf
+    )
 
 
 def _join_terms(outer: str, a, inner: str, b, x: Variable) -> Variable | None:
@@ -332,19 +352,19 @@ def _join(node: Apply) -> Variable | None:
 
 
 @node_rule(Mul, Add, Sub)
-def join_int_constants(node: Apply):
+def join_int_constants(node):
     """2 (3 x) is 6 x, and x + 1 - 1 is x + 0; integers wrap the same way."""
     return _join(node) if kind(node.output.dtype) in "iu" else None
 
 
 @node_rule(Mul, TrueDiv, Add, Sub, tags=["finite_math"])
-def join_constants(node: Apply):
+def join_constants(node):
     """2 (3 x) is 6 x, 1 + (x + 2) is x + 3, up to rounding and where nothing overflows between."""
     return _join(node) if kind(node.output.dtype) == "f" else None
 
 
 @node_rule(Mul, tags=["finite_math"])
-def constant_out_of_product(node: Apply):
+def constant_out_of_product(node):
     """(2 x) (3 y) is 6 (x y)."""
     parts = [split_constant(v) for v in node.inputs]
     if kind(node.output.dtype) != "f" or any(p is None or p[0] != "mul" for p in parts):
@@ -355,7 +375,7 @@ def constant_out_of_product(node: Apply):
     return mul(mul(x, y), both) if _keeps_digits(both) else None
 
 
-# --- sums --------------------------------------------------------------------------------
+# --- sums -----------------------------------------------------------------------------
 
 
 def without_axes(variable: Variable, axes: Sequence[int]) -> Variable:
@@ -364,13 +384,17 @@ def without_axes(variable: Variable, axes: Sequence[int]) -> Variable:
 
 
 @node_rule(Sum, tags=["finite_math"])
-def sum_of_multiple(node: Apply, context: Context):
+def sum_of_multiple(node, context):
     """sum(c x) is c sum(x) for a c that is the same along the summed axes.
 
     Where somebody else reads c x it is there to be summed, and x may not be.
     """
     inner = node_of(node.inputs[0], Mul, TrueDiv)
-    if inner is None or kind(node.output.dtype) != "f" or not context.read_once(inner.output):
+    if (
+        inner is None
+        or kind(node.output.dtype) != "f"
+        or not context.read_once(inner.output)
+    ):
         return None
     x, y = inner.inputs
     if isinstance(inner.op, Mul) and _constant_along(x, node.op.axes):
@@ -385,17 +409,23 @@ def _constant_along(variable: Variable, axes: Sequence[int]) -> bool:
 
 
 @node_rule(Sum, tags=["finite_math"])
-def sum_of_repeated(node: Apply, context: Context):
+def sum_of_repeated(node, context):
     """The sum of n equal elements is n times one of them."""
     inner = node_of(node.inputs[0], BroadcastTo)
-    if inner is None or node.output.dtype != inner.output.dtype or node.output.dtype == "float16":
+    if (
+        inner is None
+        or node.output.dtype != inner.output.dtype
+        or node.output.dtype == "float16"
+    ):
         return None
     x = inner.inputs[0]
     sizes = context.sizes(inner.output)
     repeated = [a for a in node.op.axes if x.type.shape[a] == 1]
     if not repeated:
         return None
-    count = cast(size_variable(product_size([sizes[a] for a in repeated])), node.output.dtype)
+    count = cast(
+        size_variable(product_size([sizes[a] for a in repeated])), node.output.dtype
+    )
     left = tuple(a for a in node.op.axes if a not in repeated)
     kept = [a for a in range(x.ndim) if a not in repeated]
     smaller = without_axes(x, repeated)

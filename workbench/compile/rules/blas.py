@@ -10,13 +10,13 @@ from workbench.core.ops.linalg import Dot, Gemm
 
 
 @node_rule(Add, Sub)
-def gemm(node: Apply, context: Context):
-    """z + a dot(x, y) is one library call that adds into z.
+def gemm(node, context):
+    """Z + a dot(x, y) is one library call that adds into z.
 
-    Worth it where z's memory can be taken over: z is a shared variable whose next value this
-    is, or a product or a next value of its own with no other reader; or where z is a vector
-    and copying it costs nothing. A bias that broadcasts stays outside: it joins the loop
-    that follows.
+    Worth it where z's memory can be taken over: z is a shared variable whose next value
+    this is, or a product or a next value of its own with no other reader; or where z is
+    a vector and copying it costs nothing. A bias that broadcasts stays outside: it
+    joins the loop that follows.
     """
     z, product = node.inputs
     minus = isinstance(node.op, Sub)
@@ -24,7 +24,11 @@ def gemm(node: Apply, context: Context):
     if found is None and not minus:
         z, product = product, z
         found = scaled_dot(product, context)
-    if found is None or z.broadcastable != product.broadcastable or not _may_take_over(z, node, context):
+    if (
+        found is None
+        or z.broadcastable != product.broadcastable
+        or not _may_take_over(z, node, context)
+    ):
         return None
     alpha, dot = found
     x, y = dot.inputs
@@ -57,7 +61,9 @@ def scaled_dot(variable: Variable, context: Context) -> tuple[Variable, Apply] |
 def as_scalar(variable: Variable) -> Variable | None:
     """The scalar without axes that `variable` repeats, or None."""
     value = uniform_value(variable)
-    if value is not None and (isinstance(variable, Constant) and variable.data.size == 1):
+    if value is not None and (
+        isinstance(variable, Constant) and variable.data.size == 1
+    ):
         return as_variable(value, variable.dtype)
     if variable.ndim and all(variable.broadcastable):
         return DimShuffle(())(variable)

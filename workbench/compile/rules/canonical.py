@@ -1,8 +1,8 @@
 """One way to write each thing, so that the rules after these need to know only one.
 
-Constants are folded, a minus sign moves out of products and sums until it meets another,
-conversions that undo each other go, a choice that is no choice is made. Nothing here costs
-anything at run time. What concerns sizes and axes is in
+Constants are folded, a minus sign moves out of products and sums until it meets
+another, conversions that undo each other go, a choice that is no choice is made.
+Nothing here costs anything at run time. What concerns sizes and axes is in
 :mod:`workbench.compile.rules.shapes`, what concerns places in
 :mod:`workbench.compile.rules.indexing`.
 """
@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from workbench.compile.rewrite import SMALL, Context, node_rule, tagged, uniform_value
-from workbench.core.graph import Apply, Constant, Variable
+from workbench.compile.rewrite import SMALL, node_rule, tagged, uniform_value
+from workbench.core.graph import Constant, Variable
 from workbench.core.op import Generator, Op
 from workbench.core.ops.elementwise import (
     Abs,
@@ -30,11 +30,9 @@ from workbench.core.ops.elementwise import (
     add,
     cast,
     kind,
-    mul,
     neg,
     reciprocal,
     sub,
-    true_div,
 )
 from workbench.core.ops.linalg import Dot
 from workbench.core.ops.reduction import Sum
@@ -42,11 +40,11 @@ from workbench.core.ops.shape import BroadcastTo
 
 
 @node_rule(Op)
-def fold_constants(node: Apply):
+def fold_constants(node):
     """What depends on constants only is computed now, up to 10,000 elements.
 
-    A stretched constant stays a view of the small one, and a range its three bounds. What
-    raises an error is left to raise it at run time, where it has the user's line.
+    A stretched constant stays a view of the small one, and a range its three bounds.
+    What raises an error is left to raise it at run time, where it has the user's line.
     """
     if isinstance(node.op, Generator):
         return None
@@ -71,7 +69,7 @@ def fold_constants(node: Apply):
     return [Constant(result) for result in results]
 
 
-# --- the minus sign ----------------------------------------------------------------------
+# --- the minus sign -------------------------------------------------------------------
 
 
 def negated(variable: Variable) -> Variable | None:
@@ -82,13 +80,13 @@ def negated(variable: Variable) -> Variable | None:
 
 
 @node_rule(Neg)
-def neg_of_neg(node: Apply):
+def neg_of_neg(node):
     """-(-x) is x."""
     return negated(node.inputs[0])
 
 
 @node_rule(Mul, TrueDiv)
-def neg_of_factor(node: Apply):
+def neg_of_factor(node):
     """(-x) y is -(x y): outside the product the sign can meet another."""
     x, y = node.inputs
     a, b = negated(x), negated(y)
@@ -99,14 +97,14 @@ def neg_of_factor(node: Apply):
 
 
 @node_rule(Reciprocal)
-def neg_of_divisor(node: Apply):
+def neg_of_divisor(node):
     """1 / (-x) is -(1 / x)."""
     x = negated(node.inputs[0])
     return None if x is None or not x.type.is_float else neg(reciprocal(x))
 
 
 @node_rule(Dot)
-def neg_of_dot(node: Apply):
+def neg_of_dot(node):
     """dot(-x, y) is -dot(x, y), and the sign can join the factor of a gemm."""
     x, y = node.inputs
     a, b = negated(x), negated(y)
@@ -117,8 +115,8 @@ def neg_of_dot(node: Apply):
 
 
 @node_rule(Add)
-def add_of_neg(node: Apply):
-    """x + (-y) is x - y, exactly."""
+def add_of_neg(node):
+    """X + (-y) is x - y, exactly."""
     x, y = node.inputs
     if node.output.dtype == "bool":
         return None
@@ -130,15 +128,15 @@ def add_of_neg(node: Apply):
 
 
 @node_rule(Sub)
-def sub_of_neg(node: Apply):
-    """x - (-y) is x + y, exactly."""
+def sub_of_neg(node):
+    """X - (-y) is x + y, exactly."""
     x, y = node.inputs
     b = negated(y)
     return None if b is None else add(x, b)
 
 
 @node_rule(Sub, tags=["finite_math"])
-def neg_minus(node: Apply):
+def neg_minus(node):
     """-x - y is -(x + y), but for the sign of a zero."""
     x, y = node.inputs
     a = negated(x)
@@ -146,7 +144,7 @@ def neg_minus(node: Apply):
 
 
 @node_rule(Neg, tags=["finite_math"])
-def neg_of_difference(node: Apply):
+def neg_of_difference(node):
     """-(x - y) is y - x, but for the sign of a zero."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Sub):
@@ -156,7 +154,7 @@ def neg_of_difference(node: Apply):
 
 
 @node_rule(Neg)
-def neg_of_multiple(node: Apply):
+def neg_of_multiple(node):
     """-(2 x) is (-2) x; -(x / 2) is x / (-2)."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Mul | TrueDiv):
@@ -170,7 +168,7 @@ def neg_of_multiple(node: Apply):
 
 
 @node_rule(Sum, tags=["finite_math"])
-def sum_of_neg(node: Apply):
+def sum_of_neg(node):
     """A sum of negatives is the negative of the sum: one sign in place of many."""
     x = negated(node.inputs[0])
     if x is None or x.dtype != node.output.dtype:
@@ -179,7 +177,7 @@ def sum_of_neg(node: Apply):
 
 
 @node_rule(Abs)
-def abs_of_neg(node: Apply):
+def abs_of_neg(node):
     """|-x| is |x|, and ||x|| too."""
     x = negated(node.inputs[0])
     if x is not None:
@@ -188,7 +186,7 @@ def abs_of_neg(node: Apply):
     return inner.outputs[0] if inner is not None and isinstance(inner.op, Abs) else None
 
 
-# --- conversion and choice ---------------------------------------------------------------
+# --- conversion and choice ------------------------------------------------------------
 
 
 def lossless(have: str, want: str) -> bool:
@@ -205,7 +203,7 @@ def lossless(have: str, want: str) -> bool:
 
 
 @node_rule(Cast)
-def cast_of_cast(node: Apply):
+def cast_of_cast(node):
     """A conversion through a dtype that holds every value is one conversion, or none."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Cast):
@@ -216,13 +214,17 @@ def cast_of_cast(node: Apply):
         return None
     if x.dtype == last:
         return x
-    if kind(inner.op.dtype) in "fc" and kind(last) in "iu" and not lossless(x.dtype, last):
+    if (
+        kind(inner.op.dtype) in "fc"
+        and kind(last) in "iu"
+        and not lossless(x.dtype, last)
+    ):
         return None  # out of range a float and an integer become different integers
     return cast(x, last)
 
 
 @node_rule(Switch)
-def switch_of_constant(node: Apply, context: Context):
+def switch_of_constant(node, context):
     """A condition known beforehand chooses now."""
     condition, x, y = node.inputs
     known = uniform_value(condition)
@@ -232,7 +234,7 @@ def switch_of_constant(node: Apply, context: Context):
 
 
 @node_rule(Switch)
-def switch_between_equals(node: Apply, context: Context):
+def switch_between_equals(node, context):
     """Both branches are one: there is nothing to choose."""
     _, x, y = node.inputs
     if x is not y or not context.agree(node):

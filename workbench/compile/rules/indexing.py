@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from workbench.compile.rewrite import Context, node_rule, tagged
-from workbench.core.graph import Apply, Variable
-from workbench.core.op import Size, known_int
-from workbench.core.ops.elementwise import Maximum, kind
+from workbench.compile.rewrite import node_rule, tagged
+from workbench.core.op import known_int
+from workbench.core.ops.elementwise import Maximum
 from workbench.core.ops.indexing import Entry, Join, Slice
-from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import MakeVector, Shape, SizeOf, size_variable
 
 
 @node_rule(Slice)
-def entry_of_vector(node: Apply, context: Context):
+def entry_of_vector(node, context):
     """An entry of a vector of scalars is the scalar, and a size needs no vector of sizes."""
     inner, index = node.inputs[0].owner, node.op.index
     if inner is None or not isinstance(inner.op, MakeVector | Shape):
@@ -31,10 +27,12 @@ def entry_of_vector(node: Apply, context: Context):
 
 
 @node_rule(Slice)
-def slice_of_all(node: Apply, context: Context):
+def slice_of_all(node, context):
     """x[:] and x[0:len(x)] are x."""
     x, *bounds = node.inputs
-    entries = node.op.entries([known_int(v) if known_int(v) is not None else v for v in bounds])
+    entries = node.op.entries(
+        [known_int(v) if known_int(v) is not None else v for v in bounds]
+    )
     for entry, size in zip(entries, context.sizes(x), strict=True):
         if not isinstance(entry, tuple):
             return None
@@ -46,27 +44,37 @@ def slice_of_all(node: Apply, context: Context):
 
 
 @node_rule(Slice)
-def constant_bounds(node: Apply):
+def constant_bounds(node):
     """A bound that turned out to be a constant becomes part of the index."""
     x, *bounds = node.inputs
     known = [known_int(v) for v in bounds]
     if all(k is None for k in known):
         return None
     entries = node.op.entries(["?" if k is None else k for k in known])
-    return Slice(tuple(entries))(x, *(v for v, k in zip(bounds, known, strict=True) if k is None))
+    return Slice(tuple(entries))(
+        x, *(v for v, k in zip(bounds, known, strict=True) if k is None)
+    )
 
 
 @node_rule(Slice)
-def slice_of_slice(node: Apply):
+def slice_of_slice(node):
     """Two slices with constant bounds are one: ``x[2:][3:7]`` is ``x[5:9]``."""
     inner = node.inputs[0].owner
-    if inner is None or not isinstance(inner.op, Slice) or len(inner.inputs) + len(node.inputs) > 2:
+    if (
+        inner is None
+        or not isinstance(inner.op, Slice)
+        or len(inner.inputs) + len(node.inputs) > 2
+    ):
         return None
     (x,) = inner.inputs
     outer = iter(node.op.index)
     joined: list[Entry] = []
     for entry, size in zip(inner.op.index, x.type.shape, strict=True):
-        both = entry if not isinstance(entry, tuple) else join_entries(entry, next(outer), size)
+        both = (
+            entry
+            if not isinstance(entry, tuple)
+            else join_entries(entry, next(outer), size)
+        )
         if both is None:
             return None
         joined.append(both)
@@ -87,7 +95,11 @@ def join_entries(first: Entry, second: Entry, size: int | None) -> Entry | None:
         taken = range(size)[slice(*first)]
         if isinstance(second, tuple):
             return entry_of_range(taken[slice(*second)])
-        return taken[second] if isinstance(second, int) and -len(taken) <= second < len(taken) else None
+        return (
+            taken[second]
+            if isinstance(second, int) and -len(taken) <= second < len(taken)
+            else None
+        )
     if not isinstance(second, tuple):
         return None  # whether the place is inside depends on the size
     bounds = [first[0] or 0, first[1], second[0] or 0, second[1]]
@@ -109,18 +121,18 @@ def entry_of_range(taken: range) -> Entry:
 
 
 @node_rule(Join)
-def join_of_one(node: Apply):
+def join_of_one(node):
     """One array joined with nothing is itself."""
     return node.inputs[0] if len(node.inputs) == 1 else None
 
 
 @node_rule(Maximum)
-def size_at_least_zero(node: Apply):
+def size_at_least_zero(node):
     """A size is never negative."""
     for size, bound in (node.inputs, node.inputs[::-1]):
-        number = known_int(bound)
-        if number is not None and number <= 0 and size.owner is not None and isinstance(size.owner.op, SizeOf):
-            return size
+        if size.owner is not None and isinstance(size.owner.op, SizeOf):
+            number = known_int(bound)
+            return size if number is not None and number <= 0 else None
     return None
 
 

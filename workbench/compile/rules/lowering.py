@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from workbench.compile.rewrite import node_rule, tagged
-from workbench.core.graph import Apply
 from workbench.core.op import Composite
 
 
 @node_rule(Composite)
-def expand_composite(node: Apply):
+def expand_composite(node):
     """Softmax and its like are names while the graph is read; their parts fuse with what is around."""
     return node.op.expand(*node.inputs)
 

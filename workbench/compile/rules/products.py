@@ -1,19 +1,20 @@
 """Looking into products: does a factor meet, somewhere in there, what it cancels or joins?
 
-A derivative that was taken before any rewriting holds pairs that belong together far apart:
-in ``(g / p + h) * p`` the division is two operations away from the factor that undoes it.
-:class:`Product` pushes one factor into an expression until it meets its partner. It moves
-through products, quotients, signs, sums of such, rearrangements of axes, and the scatter
-that is the derivative of indexing.
+A derivative that was taken before any rewriting holds pairs that belong together far
+apart: in ``(g / p + h) * p`` the division is two operations away from the factor that
+undoes it. :class:`Product` pushes one factor into an expression until it meets its
+partner. It moves through products, quotients, signs, sums of such, rearrangements of
+axes, and the scatter that is the derivative of indexing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from workbench.compile.rewrite import Context, uniform_value
-from workbench.core.graph import Apply, Variable, as_variable
+from workbench.core.graph import Variable, as_variable
 from workbench.core.op import Op
 from workbench.core.ops.elementwise import (
     Add,
@@ -54,8 +55,8 @@ LEVELS = 6
 """How deep in a product a factor is looked for."""
 
 
-def node_of(variable: Variable, *ops: type[Op]) -> Apply | None:
-    """The operation that makes `variable`, if it is one of `ops`."""
+def node_of(variable: Variable, *ops: type[Op]) -> Any:
+    """The operation that makes `variable` if it is one of `ops`, else None."""
     node = variable.owner
     return node if node is not None and isinstance(node.op, ops) else None
 
@@ -76,7 +77,9 @@ def factors(variable: Variable, *ops: type[Op]) -> Iterator[tuple[Variable, Path
             pending.append((node.inputs[0], (*path, 0)))
 
 
-def split_product(variable: Variable) -> tuple[dict[Variable, Path], dict[Variable, Path]]:
+def split_product(
+    variable: Variable,
+) -> tuple[dict[Variable, Path], dict[Variable, Path]]:
     """The factors above and below the line of a product, each with its place for :func:`without`."""
     above: dict[Variable, Path] = {}
     below: dict[Variable, Path] = {}
@@ -101,17 +104,29 @@ def without(variable: Variable, paths: Sequence[Path]) -> Variable | One:
     if () in paths:
         return ONE
     node = variable.owner
-    x, y, *_ = (*(without(v, [p[1:] for p in paths if p[0] == i]) for i, v in enumerate(node.inputs)), ONE)
+    x, y, *_ = (
+        *(
+            without(v, [p[1:] for p in paths if p[0] == i])
+            for i, v in enumerate(node.inputs)
+        ),
+        ONE,
+    )
     if isinstance(node.op, Mul):
         return y if isinstance(x, One) else x if isinstance(y, One) else mul(x, y)
     if isinstance(node.op, Neg):
         return as_variable(-1, variable.dtype) if isinstance(x, One) else neg(x)
     if isinstance(node.op, Reciprocal):
         return x if isinstance(x, One) else reciprocal(x)
-    return x if isinstance(y, One) else reciprocal(y) if isinstance(x, One) else true_div(x, y)
+    return (
+        x
+        if isinstance(y, One)
+        else reciprocal(y)
+        if isinstance(x, One)
+        else true_div(x, y)
+    )
 
 
-def stretch_axes(node: Apply) -> tuple[int, ...] | None:
+def stretch_axes(node: Any) -> tuple[int, ...] | None:
     """The axes that a DimShuffle puts back where a reduction dropped them, or None."""
     order = node.op.order
     kept = [i for i in order if i != "x"]
@@ -160,11 +175,17 @@ class Product:
         if found is not None or node is None or self.visits < 0:
             return found
         if isinstance(node.op, Mul | Sqr):
-            pairs = [node.inputs, node.inputs[::-1]] if isinstance(node.op, Mul) else [node.inputs * 2]
+            pairs = (
+                [node.inputs, node.inputs[::-1]]
+                if isinstance(node.op, Mul)
+                else [node.inputs * 2]
+            )
             for a, b in pairs:
                 found = self.over(factor, a)
                 if found is not None:
-                    return reciprocal(b) if isinstance(found, One) else true_div(found, b)
+                    return (
+                        reciprocal(b) if isinstance(found, One) else true_div(found, b)
+                    )
         if isinstance(node.op, Neg):
             found = self.over(factor, node.inputs[0])
             return None if found is None or isinstance(found, One) else neg(found)
@@ -172,80 +193,110 @@ class Product:
 
     # --- one method for each kind of operation the factor is pushed through
 
-    def _into_mul(self, node: Apply, factor: Variable) -> Result:
+    def _into_mul(self, node: Any, factor: Variable) -> Result:
         for x, y in (node.inputs, node.inputs[::-1]):
             taken = self.times(x, factor)
             if taken is not None:
-                return fit(y, node.output, self.context) if isinstance(taken, One) else mul(taken, y)
+                return (
+                    fit(y, node.output, self.context)
+                    if isinstance(taken, One)
+                    else mul(taken, y)
+                )
         return None
 
-    def _into_sqr(self, node: Apply, factor: Variable) -> Result:
+    def _into_sqr(self, node: Any, factor: Variable) -> Result:
         (x,) = node.inputs
         taken = self.times(x, factor)
         return x if isinstance(taken, One) else None if taken is None else mul(taken, x)
 
-    def _into_neg(self, node: Apply, factor: Variable) -> Result:
+    def _into_neg(self, node: Any, factor: Variable) -> Result:
         taken = self.times(node.inputs[0], factor)
         return None if taken is None or isinstance(taken, One) else neg(taken)
 
-    def _into_true_div(self, node: Apply, factor: Variable) -> Result:
+    def _into_true_div(self, node: Any, factor: Variable) -> Result:
         x, y = node.inputs
         quotient = self.over(factor, y)
         if quotient is not None:
-            return fit(x, node.output, self.context) if isinstance(quotient, One) else mul(x, quotient)
+            return (
+                fit(x, node.output, self.context)
+                if isinstance(quotient, One)
+                else mul(x, quotient)
+            )
         taken = self.times(x, factor)
-        return reciprocal(y) if isinstance(taken, One) else None if taken is None else true_div(taken, y)
+        return (
+            reciprocal(y)
+            if isinstance(taken, One)
+            else None
+            if taken is None
+            else true_div(taken, y)
+        )
 
-    def _into_reciprocal(self, node: Apply, factor: Variable) -> Result:
+    def _into_reciprocal(self, node: Any, factor: Variable) -> Result:
         return self.over(factor, node.inputs[0])
 
-    def _into_sum(self, node: Apply, factor: Variable) -> Result:
+    def _into_sum(self, node: Any, factor: Variable) -> Result:
         taken = [self.times(x, factor) for x in node.inputs]
         if all(t is None for t in taken) or (None in taken and not self.partly):
             return None
         if any(isinstance(t, One) for t in taken):
             return None
-        x, y = (mul(v, factor) if t is None else t for v, t in zip(node.inputs, taken, strict=True))
+        x, y = (
+            mul(v, factor) if t is None else t
+            for v, t in zip(node.inputs, taken, strict=True)
+        )
         return node.op(x, y) if x.ndim == y.ndim else None
 
-    def _into_switch(self, node: Apply, factor: Variable) -> Result:
+    def _into_switch(self, node: Any, factor: Variable) -> Result:
         condition, *branches = node.inputs
-        taken = [x if uniform_value(x) == 0 else self.times(x, factor) for x in branches]
+        taken = [
+            x if uniform_value(x) == 0 else self.times(x, factor) for x in branches
+        ]
         if any(t is None or isinstance(t, One) for t in taken) or taken == branches:
             return None
         return switch(condition, *taken)
 
-    def _into_broadcast(self, node: Apply, factor: Variable) -> Result:
+    def _into_broadcast(self, node: Any, factor: Variable) -> Result:
         x = node.inputs[0]
         taken = self.times(x, factor)
         if taken is None or isinstance(taken, One):
             return None
         return fit(taken, node.output, self.context)
 
-    def _into_dimshuffle(self, node: Apply, factor: Variable) -> Result:
+    def _into_dimshuffle(self, node: Any, factor: Variable) -> Result:
         (x,) = node.inputs
         inner = node_of(factor, DimShuffle)
         if inner is not None and inner.op == node.op:
             before: Variable | None = inner.inputs[0]
         else:
-            order = tuple(node.op.order.index(i) if i in node.op.order else "x" for i in range(x.ndim))
-            before = self.context.existing(DimShuffle(order), factor) if len(node.op.order) == x.ndim else None
+            order = tuple(
+                node.op.order.index(i) if i in node.op.order else "x"
+                for i in range(x.ndim)
+            )
+            before = (
+                self.context.existing(DimShuffle(order), factor)
+                if len(node.op.order) == x.ndim
+                else None
+            )
         taken = None if before is None else self.times(x, before)
         return taken if taken is None or isinstance(taken, One) else node.op(taken)
 
-    def _into_reduction(self, node: Apply, factor: Variable) -> Result:
+    def _into_reduction(self, node: Any, factor: Variable) -> Result:
         (x,) = node.inputs
         kept = iter(range(factor.ndim))
-        order = tuple("x" if axis in node.op.axes else next(kept) for axis in range(x.ndim))
+        order = tuple(
+            "x" if axis in node.op.axes else next(kept) for axis in range(x.ndim)
+        )
         before = self.context.existing(DimShuffle(order), factor)
         taken = None if before is None else self.times(x, before)
         return None if taken is None or isinstance(taken, One) else node.op(taken)
 
-    def _into_put(self, node: Apply, factor: Variable) -> Result:
+    def _into_put(self, node: Any, factor: Variable) -> Result:
         base, part, *places = node.inputs
         if not node.op.add or uniform_value(base) != 0:
             return None
-        taking = Take(node.op.axes) if isinstance(node.op, Put) else Slice(node.op.index)
+        taking = (
+            Take(node.op.axes) if isinstance(node.op, Put) else Slice(node.op.index)
+        )
         before = self.context.existing(taking, factor, *places)
         taken = None if before is None else self.times(part, before)
         if taken is None:
@@ -274,4 +325,8 @@ class Product:
 def fit(value: Variable, like: Variable, context: Context) -> Variable:
     """`value` with every axis of `like`, stretched where it is 1 by declaration."""
     value = pad_left(value, like.ndim)
-    return value if value.broadcastable == like.broadcastable else context.stretched(value, like)
+    return (
+        value
+        if value.broadcastable == like.broadcastable
+        else context.stretched(value, like)
+    )

@@ -1,7 +1,7 @@
 """What indexing by integer arrays leaves in a gradient: zeros with a few elements added.
 
-Choosing one element a row, ``p[arange(n), y]``, has a derivative that is zero but for one
-element a row. These rules keep it from being written out.
+Choosing one element a row, ``p[arange(n), y]``, has a derivative that is zero but for
+one element a row. These rules keep it from being written out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from workbench.compile.rules.products import node_of
 from workbench.core.graph import Apply, Variable
 from workbench.core.op import known_int
 from workbench.core.ops.creation import ARange
-from workbench.core.ops.elementwise import Add, DimShuffle, Sub, as_variable, neg, switch
+from workbench.core.ops.elementwise import (
+    Add,
+    DimShuffle,
+    Sub,
+    as_variable,
+    neg,
+    switch,
+)
 from workbench.core.ops.indexing import OneHot, Put
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo, size_variable
@@ -20,7 +27,11 @@ from workbench.core.ops.shape import BroadcastTo, size_variable
 def scattered(variable: Variable) -> Apply | None:
     """The operation that makes `variable` when it adds elements to zeros."""
     node = node_of(variable, Put)
-    return node if node is not None and node.op.add and uniform_value(node.inputs[0]) == 0 else None
+    return (
+        node
+        if node is not None and node.op.add and uniform_value(node.inputs[0]) == 0
+        else None
+    )
 
 
 def counts_up(places: Variable, size, context: Context) -> bool:
@@ -29,11 +40,15 @@ def counts_up(places: Variable, size, context: Context) -> bool:
     if node is None:
         return False
     start, _, step = node.inputs
-    return known_int(start) == 0 and known_int(step) == 1 and context.same_size(context.sizes(places)[0], size)
+    return (
+        known_int(start) == 0
+        and known_int(step) == 1
+        and context.same_size(context.sizes(places)[0], size)
+    )
 
 
 @node_rule(Put)
-def put_everywhere(node: Apply, context: Context):
+def put_everywhere(node, context):
     """An element added to zeros at each place in turn: the result is the elements."""
     if scattered(node.output) is None or node.op.axes != 1 or node.inputs[2].ndim != 1:
         return None
@@ -42,13 +57,18 @@ def put_everywhere(node: Apply, context: Context):
 
 
 @node_rule(Sum)
-def sum_of_scattered(node: Apply, context: Context):
+def sum_of_scattered(node, context):
     """A sum over the columns of one element a row needs no columns.
 
     Only while somebody else reads the array: its making is what checks the places.
     """
     put = scattered(node.inputs[0])
-    if put is None or context.read_once(put.output) or node.op.axes != (put.op.axes - 1,) or put.op.axes < 2:
+    if (
+        put is None
+        or context.read_once(put.output)
+        or node.op.axes != (put.op.axes - 1,)
+        or put.op.axes < 2
+    ):
         return None
     _, part, *places = put.inputs
     if any(place.type.shape != places[-1].type.shape for place in places):
@@ -61,7 +81,7 @@ def sum_of_scattered(node: Apply, context: Context):
 
 
 @node_rule(Put)
-def one_hot(node: Apply, context: Context):
+def one_hot(node, context):
     """One element a row is a choice in every column: it joins the loop that reads it.
 
     That there are as many columns named as rows stays checked, where the two meet.
@@ -77,7 +97,7 @@ def one_hot(node: Apply, context: Context):
 
 
 @node_rule(Add, Sub, tags=["finite_math"])
-def scatter_onto_sum(node: Apply, context: Context):
+def scatter_onto_sum(node, context):
     """What is added to zeros and then to an array is added to the array at once."""
     x, y = node.inputs
     minus = isinstance(node.op, Sub)

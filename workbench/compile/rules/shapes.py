@@ -1,19 +1,18 @@
 """Sizes without values, and values without needless views.
 
-A size is traced back to the function's arguments, so that ``exp(x).shape[0]`` never computes
-an exponential. Arrays of one value are stretched as late as possible, rearrangements are
-joined, and what leaves the shape as it is goes.
+A size is traced back to the function's arguments, so that ``exp(x).shape[0]`` never
+computes an exponential. Arrays of one value are stretched as late as possible,
+rearrangements are joined, and what leaves the shape as it is goes.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 
 from workbench.compile.rewrite import Context, node_rule, tagged
-from workbench.core.graph import Apply, Constant, Variable
-from workbench.core.op import Elementwise, Reduction, Size, known_int
+from workbench.core.graph import Constant, Variable
+from workbench.core.op import Elementwise, Size, known_int
 from workbench.core.ops.elementwise import DimShuffle, Fill, Mul, cast, neq
 from workbench.core.ops.reduction import All, Any_, Max, Min, Prod, Sum
 from workbench.core.ops.shape import (
@@ -27,24 +26,24 @@ from workbench.core.ops.shape import (
     size_variable,
 )
 
-# --- sizes -------------------------------------------------------------------------------
+# --- sizes
 
 
 @node_rule(SizeOf)
-def size_of_argument(node: Apply, context: Context):
+def size_of_argument(node, context):
     """A size follows from those of the arguments: the array need not be computed for it."""
     return size_variable(context.sizes(node.inputs[0])[node.op.axis])
 
 
 @node_rule(Shape)
-def shape_as_sizes(node: Apply, context: Context):
+def shape_as_sizes(node, context):
     """A shape is a vector of sizes, each traced back on its own."""
     sizes = context.sizes(node.inputs[0])
     return MakeVector()(*map(size_variable, sizes)) if sizes else None
 
 
 @node_rule(SpecifyShape)
-def checked_shape(node: Apply, context: Context):
+def checked_shape(node, context):
     """A size that is known beforehand needs no check at run time."""
     x, *wanted = node.inputs
     for have, want in zip(context.sizes(x), wanted, strict=True):
@@ -54,11 +53,11 @@ def checked_shape(node: Apply, context: Context):
     return x
 
 
-# --- rearranged axes ---------------------------------------------------------------------
+# --- rearranged axes ------------------------------------------------------------------
 
 
 @node_rule(DimShuffle)
-def dimshuffle_of_dimshuffle(node: Apply):
+def dimshuffle_of_dimshuffle(node):
     """Two rearrangements of axes are one, and one that changes nothing is none."""
     x, order = node.inputs[0], node.op.order
     inner = x.owner
@@ -71,7 +70,7 @@ def dimshuffle_of_dimshuffle(node: Apply):
 
 
 @node_rule(DimShuffle)
-def dimshuffle_of_broadcast(node: Apply):
+def dimshuffle_of_broadcast(node):
     """Axes are rearranged before an array is stretched, so that the stretching meets its reader."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, BroadcastTo):
@@ -83,41 +82,46 @@ def dimshuffle_of_broadcast(node: Apply):
 
 
 @node_rule(Elementwise)
-def function_of_dimshuffle(node: Apply):
+def function_of_dimshuffle(node):
     """A function of one operand is computed before its axes are rearranged, where others meet it.
 
     A number beside it changes nothing.
     """
-    moved = [i for i, v in enumerate(node.inputs) if not (isinstance(v, Constant) and v.data.size == 1)]
+    moved = [
+        i
+        for i, v in enumerate(node.inputs)
+        if not (isinstance(v, Constant) and v.data.size == 1)
+    ]
     inner = node.inputs[moved[0]].owner if len(moved) == 1 else None
     if inner is None or not isinstance(inner.op, DimShuffle):
         return None
     (x,) = inner.inputs
     operands = [
-        x if i == moved[0] else Constant(v.data.reshape((1,) * x.ndim)) for i, v in enumerate(node.inputs)
+        x if i == moved[0] else Constant(v.data.reshape((1,) * x.ndim))
+        for i, v in enumerate(node.inputs)
     ]
     return inner.op(node.op(*operands))
 
 
-# --- stretched arrays --------------------------------------------------------------------
+# --- stretched arrays -----------------------------------------------------------------
 
 
 @node_rule(Fill)
-def fill_as_broadcast(node: Apply, context: Context):
+def fill_as_broadcast(node, context):
     """An array filled with a value is the value stretched: of the array only its sizes matter."""
     value = node.inputs[1]
     return context.stretched(value, node.output) if context.agree(node) else None
 
 
 @node_rule(BroadcastTo)
-def broadcast_to_own_sizes(node: Apply, context: Context):
+def broadcast_to_own_sizes(node, context):
     """Stretching to the sizes an array has changes nothing."""
     x = node.inputs[0]
     return x if context.same_sizes(x, node.output) else None
 
 
 @node_rule(BroadcastTo)
-def broadcast_of_broadcast(node: Apply, context: Context):
+def broadcast_of_broadcast(node, context):
     """What is stretched twice is stretched to the last sizes at once."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, BroadcastTo):
@@ -138,21 +142,25 @@ def stretched_axes(variable: Variable) -> set[int]:
     return {axis for axis, (have, want) in enumerate(pairs) if have == 1 and want != 1}
 
 
-def unstretched(variable: Variable, axes: Collection[int], context: Context) -> Variable:
+def unstretched(
+    variable: Variable, axes: Collection[int], context: Context
+) -> Variable:
     """A broadcast view with size 1 along `axes`: what it views, or a smaller view of that."""
     x, *sizes = variable.owner.inputs
-    left = [1 if axis in axes else size for axis, size in enumerate(context.sizes(variable))]
+    left = [
+        1 if axis in axes else size for axis, size in enumerate(context.sizes(variable))
+    ]
     if all(map(context.same_size, context.sizes(x), left)):
         return x
     return BroadcastTo(x.ndim)(x, *map(size_variable, left))
 
 
 @node_rule(Elementwise)
-def elementwise_of_broadcasts(node: Apply, context: Context):
+def elementwise_of_broadcasts(node, context):
     """Where every operand is one value repeated, compute with the value and repeat the result.
 
-    The backward walk starts from a stretched 1: without this rule every gradient carries
-    arrays of equal numbers.
+    The backward walk starts from a stretched 1: without this rule every gradient
+    carries arrays of equal numbers.
     """
     if not node.output.ndim or not any(stretched_axes(v) for v in node.inputs):
         return None
@@ -166,13 +174,16 @@ def elementwise_of_broadcasts(node: Apply, context: Context):
             axes.append(axis)
     if not axes:
         return None
-    operands = [unstretched(v, axes, context) if stretched_axes(v) & {*axes} else v for v in node.inputs]
+    operands = [
+        unstretched(v, axes, context) if stretched_axes(v) & {*axes} else v
+        for v in node.inputs
+    ]
     sizes = map(size_variable, context.sizes(node.output))
     return BroadcastTo(node.output.ndim)(node.op(*operands), *sizes)
 
 
 @node_rule(Elementwise)
-def broadcast_in_elementwise(node: Apply, context: Context):
+def broadcast_in_elementwise(node, context):
     """An operand need not be stretched where another already has the size: the loop does it."""
     operands = list(node.inputs)
     changed = False
@@ -181,7 +192,11 @@ def broadcast_in_elementwise(node: Apply, context: Context):
             axis
             for axis in stretched_axes(operand)
             if any(
-                j != i and v.type.shape[axis] != 1 and context.same_size(context.sizes(v)[axis], context.sizes(operand)[axis])
+                j != i
+                and v.type.shape[axis] != 1
+                and context.same_size(
+                    context.sizes(v)[axis], context.sizes(operand)[axis]
+                )
                 for j, v in enumerate(operands)
             )
         }
@@ -191,7 +206,7 @@ def broadcast_in_elementwise(node: Apply, context: Context):
     return node.op(*operands) if changed else None
 
 
-# --- reshape -----------------------------------------------------------------------------
+# --- reshape --------------------------------------------------------------------------
 
 
 def factors_of_size(sizes: Sequence[Size]) -> tuple[int, Counter[Variable]]:
@@ -211,37 +226,47 @@ def factors_of_size(sizes: Sequence[Size]) -> tuple[int, Counter[Variable]]:
 
 
 @node_rule(Reshape)
-def reshape_of_reshape(node: Apply, context: Context):
+def reshape_of_reshape(node, context):
     """Only the last of two shapes matters, where the first is known to fit."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Reshape):
         return None
     x = inner.inputs[0]
-    if factors_of_size(context.sizes(x)) != factors_of_size(context.sizes(inner.output)):
+    if factors_of_size(context.sizes(x)) != factors_of_size(
+        context.sizes(inner.output)
+    ):
         return None
     return node.op(x, *node.inputs[1:])
 
 
 @node_rule(Reshape)
-def reshape_to_own_sizes(node: Apply, context: Context):
+def reshape_to_own_sizes(node, context):
     """A reshape that only adds or drops axes of size 1 is a rearrangement, or nothing."""
     x = node.inputs[0]
     have, want = context.sizes(x), context.sizes(node.output)
     long = [axis for axis, size in enumerate(x.type.shape) if size != 1]
-    kept = [size for size, static in zip(want, node.output.type.shape, strict=True) if static != 1]
-    if len(long) != len(kept) or not all(context.same_size(have[a], s) for a, s in zip(long, kept, strict=True)):
+    kept = [
+        size
+        for size, static in zip(want, node.output.type.shape, strict=True)
+        if static != 1
+    ]
+    if len(long) != len(kept) or not all(
+        context.same_size(have[a], s) for a, s in zip(long, kept, strict=True)
+    ):
         return None
     source = iter(long)
-    return dimshuffle(x, *("x" if size == 1 else next(source) for size in node.output.type.shape))
+    return dimshuffle(
+        x, *("x" if size == 1 else next(source) for size in node.output.type.shape)
+    )
 
 
-# --- reductions --------------------------------------------------------------------------
+# --- reductions -----------------------------------------------------------------------
 
 PLAIN = (Sum, Prod, Max, Min, All, Any_)
 
 
 @node_rule(*PLAIN)
-def reduction_of_one(node: Apply):
+def reduction_of_one(node):
     """There is nothing to gather along an axis of size 1."""
     x, axes = node.inputs[0], node.op.axes
     left = tuple(a for a in axes if x.type.shape[a] != 1)
@@ -252,22 +277,32 @@ def reduction_of_one(node: Apply):
     smaller = dimshuffle(x, *kept)
     if left:
         return type(node.op)(tuple(kept.index(a) for a in left))(smaller)
-    return neq(smaller, 0) if isinstance(node.op, All | Any_) else cast(smaller, node.output.dtype)
+    return (
+        neq(smaller, 0)
+        if isinstance(node.op, All | Any_)
+        else cast(smaller, node.output.dtype)
+    )
 
 
 @node_rule(*PLAIN)
-def reduction_of_reduction(node: Apply, context: Context):
+def reduction_of_reduction(node, context):
     """Two sums, products or extremes after each other are one over all their axes."""
     inner = node.inputs[0].owner
-    if inner is None or type(inner.op) is not type(node.op) or not context.read_once(inner.output):
+    if (
+        inner is None
+        or type(inner.op) is not type(node.op)
+        or not context.read_once(inner.output)
+    ):
         return None
     x = inner.inputs[0]
     outer = [a for a in range(x.ndim) if a not in inner.op.axes]
-    return type(node.op)(tuple(sorted([*inner.op.axes, *(outer[a] for a in node.op.axes)])))(x)
+    return type(node.op)(
+        tuple(sorted([*inner.op.axes, *(outer[a] for a in node.op.axes)]))
+    )(x)
 
 
 @node_rule(*PLAIN)
-def reduction_of_dimshuffle(node: Apply):
+def reduction_of_dimshuffle(node):
     """Axes that vanish need not be rearranged before."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, DimShuffle):
@@ -278,7 +313,9 @@ def reduction_of_dimshuffle(node: Apply):
     axes = tuple(sorted(int(order[a]) for a in node.op.axes))
     left = [a for a in range(x.ndim) if a not in axes]
     kept = [i for a, i in enumerate(order) if a not in node.op.axes]
-    return dimshuffle(type(node.op)(axes)(x), *("x" if i == "x" else left.index(int(i)) for i in kept))
+    return dimshuffle(
+        type(node.op)(axes)(x), *("x" if i == "x" else left.index(int(i)) for i in kept)
+    )
 
 
 RULES = tagged(

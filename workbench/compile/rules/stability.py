@@ -1,10 +1,10 @@
 """Forms that neither overflow nor cancel, each with the form of its derivative.
 
-exp overflows above 88.7 in float32 and 709.8 in float64; 1 + x loses every digit of an x
-below 6e-8 or 1.1e-16; a probability rounds to 0, and then its logarithm is -inf and a
-division by it NaN. The rules find the places where a stable function was meant. A gradient
-is usually taken before any rewriting, so every rule comes with one that knows the derivative
-of what it replaces: those look into whole products, see
+exp overflows above 88.7 in float32 and 709.8 in float64; 1 + x loses every digit of an
+x below 6e-8 or 1.1e-16; a probability rounds to 0, and then its logarithm is -inf and a
+division by it NaN. The rules find the places where a stable function was meant. A
+gradient is usually taken before any rewriting, so every rule comes with one that knows
+the derivative of what it replaces: those look into whole products, see
 :mod:`workbench.compile.rules.products`.
 
 References
@@ -15,8 +15,24 @@ Blanchard, Higham & Higham (2021), Accurately computing the log-sum-exp and soft
 
 from __future__ import annotations
 
-from workbench.compile.rewrite import Context, identity, node_rule, tagged, uniform_value
-from workbench.compile.rules.products import ONE, One, Product, Result, factors, fit, node_of, stretch_axes, without
+from workbench.compile.rewrite import (
+    Context,
+    identity,
+    node_rule,
+    tagged,
+    uniform_value,
+)
+from workbench.compile.rules.products import (
+    ONE,
+    One,
+    Product,
+    Result,
+    factors,
+    fit,
+    node_of,
+    stretch_axes,
+    without,
+)
 from workbench.core.graph import Apply, Variable
 from workbench.core.op import View
 from workbench.core.ops.elementwise import (
@@ -53,7 +69,7 @@ from workbench.core.ops.nnet import LogSoftmax, LogSumExp, Softmax, softmax_over
 from workbench.core.ops.reduction import Max, Sum, Supremum
 from workbench.core.ops.shape import BroadcastTo
 
-# --- one digit lost next to 1 ------------------------------------------------------------
+# --- one digit lost next to 1 ---------------------------------------------------------
 
 
 @identity
@@ -98,12 +114,12 @@ def log1p_of_minus_exp(x):
     return log1p(neg(exp(x))), log1mexp(x)
 
 
-# --- the logistic function ---------------------------------------------------------------
+# --- the logistic function ------------------------------------------------------------
 
 
 @identity
 def log1p_of_exp(x):
-    """exp overflows float32 above 88.7; softplus does not. Mächler (2012)."""
+    """Exp overflows float32 above 88.7; softplus does not. Mächler (2012)."""
     return log1p(exp(x)), softplus(x)
 
 
@@ -127,19 +143,19 @@ def one_minus_sigmoid(x):
 
 @identity
 def reciprocal_of_1_plus_exp(x):
-    """exp overflows float32 above 88.7, and its square in the derivative above 44."""
+    """Exp overflows float32 above 88.7, and its square in the derivative above 44."""
     return reciprocal(add(1, exp(x))), sigmoid(neg(x))
 
 
 @identity
 def one_over_1_plus_exp(x):
-    """exp overflows float32 above 88.7, and its square in the derivative above 44."""
+    """Exp overflows float32 above 88.7, and its square in the derivative above 44."""
     return true_div(1, add(1, exp(x))), sigmoid(neg(x))
 
 
 @identity
 def over_1_plus_exp(c, x):
-    """exp overflows float32 above 88.7; c sigmoid(-x) does not."""
+    """Exp overflows float32 above 88.7; c sigmoid(-x) does not."""
     return true_div(c, add(1, exp(x))), mul(c, sigmoid(neg(x)))
 
 
@@ -150,7 +166,7 @@ def sigmoid_of_logit(x):
 
 
 @node_rule(TrueDiv)
-def odds_of_sigmoid(node: Apply):
+def odds_of_sigmoid(node):
     """sigmoid(x) / sigmoid(-x) is exp(x); the divisor is 0 above 104 (float32)."""
     x, y = (node_of(v, Sigmoid) for v in node.inputs)
     if x is None or y is None or not opposite(x.inputs[0], y.inputs[0]):
@@ -202,7 +218,7 @@ def _exp_cancels(factor: Variable, y: Variable, context: Context) -> Result:
 
 
 @node_rule(Mul, TrueDiv)
-def exp_in_product(node: Apply, context: Context):
+def exp_in_product(node, context):
     """exp(x) sigmoid(-x) is sigmoid(x), exp(x) / expm1(x) is -1 / expm1(-x): inf times 0 is neither.
 
     So end the derivatives of log(1 + exp(x)), 1 / (1 + exp(x)), log(1 - exp(x)) and
@@ -231,11 +247,15 @@ def push(node: Apply, context: Context, product: Product, *ops) -> Variable | No
 def _joined(a: Result, b: Result, node: Apply, context: Context) -> Variable | None:
     if isinstance(a, One) or isinstance(b, One):
         left = b if isinstance(a, One) else a
-        return None if isinstance(left, One) or left is None else fit(left, node.output, context)
+        return (
+            None
+            if isinstance(left, One) or left is None
+            else fit(left, node.output, context)
+        )
     return mul(a, b)
 
 
-# --- sums of exponentials ----------------------------------------------------------------
+# --- sums of exponentials -------------------------------------------------------------
 
 
 def sum_of_exps(variable: Variable) -> list[Variable]:
@@ -248,7 +268,9 @@ def sum_of_exps(variable: Variable) -> list[Variable]:
         if isinstance(node.op, Add):
             pending.extend(reversed(node.inputs))
             continue
-        inner = node_of(node.inputs[0], Exp) if isinstance(node.op, DimShuffle) else node
+        inner = (
+            node_of(node.inputs[0], Exp) if isinstance(node.op, DimShuffle) else node
+        )
         if inner is None:
             return []
         x = inner.inputs[0]
@@ -257,8 +279,8 @@ def sum_of_exps(variable: Variable) -> list[Variable]:
 
 
 @node_rule(Log)
-def log_of_added_exps(node: Apply):
-    """exp overflows float32 above 88.7; logaddexp takes the larger exponent out."""
+def log_of_added_exps(node):
+    """Exp overflows float32 above 88.7; logaddexp takes the larger exponent out."""
     exponents = sum_of_exps(node.inputs[0])
     if len(exponents) < 2:
         return None
@@ -269,7 +291,7 @@ def log_of_added_exps(node: Apply):
 
 
 @node_rule(Log)
-def log_of_sum_of_exp(node: Apply):
+def log_of_sum_of_exp(node):
     """log(sum(exp(x))) with the maximum taken out of the exponents: Blanchard et al. (2021).
 
     An infinite maximum stays in, so that all -inf gives -inf and not NaN.
@@ -287,7 +309,12 @@ def _sum_of_exp(factor: Variable, y: Variable, context: Context) -> Result:
     kept = node_of(node.inputs[0] if node else y, DimShuffle)
     axes = None if kept is None else stretch_axes(kept)
     total = None if axes is None else node_of(kept.inputs[0], Sum)
-    if total is None or total.op.axes != axes or total.inputs[0] is not factor or _is_safe(factor, axes):
+    if (
+        total is None
+        or total.op.axes != axes
+        or total.inputs[0] is not factor
+        or _is_safe(factor, axes)
+    ):
         return None
     return softmax_over(factor.owner.inputs[0], axes)
 
@@ -325,34 +352,39 @@ def _itself(factor: Variable, y: Variable, context: Context) -> Result:
 
 
 @node_rule(Mul, TrueDiv)
-def exp_over_sum_of_exp(node: Apply, context: Context):
+def exp_over_sum_of_exp(node, context):
     """exp(x) / sum(exp(x)) is softmax(x), inf / inf above 88.7 (float32) as it is written.
 
-    The division may stand anywhere in the product: in the derivatives of log(sum(exp(x)))
-    and of exp(x) / sum(exp(x)) itself it does.
+    The division may stand anywhere in the product: in the derivatives of
+    log(sum(exp(x))) and of exp(x) / sum(exp(x)) itself it does.
     """
     return push(node, context, Product(context, _exp_over_sum, _sum_of_exp), Exp)
 
 
 @node_rule(Softmax, LogSoftmax)
-def softmax_of_shifted(node: Apply):
+def softmax_of_shifted(node):
     """A softmax takes the maximum out itself."""
     shifted = node_of(node.inputs[0], Sub)
     kept = None if shifted is None else node_of(shifted.inputs[1], DimShuffle)
     top = None if kept is None else node_of(kept.inputs[0], Max)
-    if top is None or top.op.axes != (node.op.axis,) or stretch_axes(kept) != top.op.axes:
+    if (
+        top is None
+        or top.op.axes != (node.op.axis,)
+        or stretch_axes(kept) != top.op.axes
+    ):
         return None
     return node.op(top.inputs[0]) if top.inputs[0] is shifted.inputs[0] else None
 
 
-# --- probabilities -----------------------------------------------------------------------
+# --- probabilities --------------------------------------------------------------------
 
 
 @node_rule(Log)
-def log_of_softmax(node: Apply):
+def log_of_softmax(node):
     """A probability below 1e-45 (float32) is 0 and its logarithm -inf; logsoftmax keeps it.
 
-    Views between the two, such as the choice of one class a row, are taken of the logarithm.
+    Views between the two, such as the choice of one class a row, are taken of the
+    logarithm.
     """
     views = []
     x = node.inputs[0]
@@ -373,27 +405,38 @@ def _probability_joins(factor: Variable, x: Variable, context: Context) -> Resul
     node = node_of(x, Exp)
     if node is None or not isinstance(factor.owner.op, Sigmoid):
         return None
-    return sigmoid(node.inputs[0]) if opposite(node.inputs[0], factor.owner.inputs[0]) else None
+    return (
+        sigmoid(node.inputs[0])
+        if opposite(node.inputs[0], factor.owner.inputs[0])
+        else None
+    )
 
 
 @node_rule(Mul, TrueDiv)
-def probability_over_itself(node: Apply, context: Context):
+def probability_over_itself(node, context):
     """Nothing divides by a probability: one below 1e-45 (float32) is 0, and 0 / 0 is NaN.
 
-    The loss brings in 1 / p and the derivative of a softmax or sigmoid p brings in p. Where
-    they meet both go: of a cross-entropy remains p minus the target.
+    The loss brings in 1 / p and the derivative of a softmax or sigmoid p brings in p.
+    Where they meet both go: of a cross-entropy remains p minus the target.
     """
-    return push(node, context, Product(context, _probability_joins, _itself, partly=True), Softmax, Sigmoid)
+    return push(
+        node,
+        context,
+        Product(context, _probability_joins, _itself, partly=True),
+        Softmax,
+        Sigmoid,
+    )
 
 
-# --- guards ------------------------------------------------------------------------------
+# --- guards ---------------------------------------------------------------------------
 
 
-@node_rule(Mul, TrueDiv)
-def switch_below_product(node: Apply):
-    """switch(c, a, 0) b is switch(c, a b, 0): where c is false an infinite b must not make NaN.
+@node_rule(Mul, TrueDiv, tags=["finite_math"])
+def switch_below_product(node):
+    """switch(c, a, 0) b is switch(c, a b, 0): no NaN where c is false and b is infinite.
 
-    So ``switch(x > 0, log(x), 0)`` keeps a finite gradient at 0.
+    So ``switch(x > 0, log(x), 0)`` keeps a finite gradient at 0. The 0 loses the sign
+    of b.
     """
     x, y = node.inputs
     pairs = ((x, y), (y, x)) if isinstance(node.op, Mul) else ((x, y),)

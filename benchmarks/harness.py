@@ -1,0 +1,267 @@
+"""The clock: starts each peer's process, asks for samples in turn, keeps what it hears.
+
+A `Measurement` is all there is to a number in the table: which row, which peer, the
+samples. The rest is arithmetic on them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.peers import PEERS
+from benchmarks.workloads import IMPORT, MEMORY, STARTS, WORKLOADS, Start, Target, Workload
+
+ROOT = Path(__file__).parent.parent
+
+OWN = "workbench"
+"""The peer whose ratio to the others is asked for."""
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
+
+CACHES = {
+    "WORKBENCH_CACHE_DIR": "workbench",
+    "PYTENSOR_FLAGS": "base_compiledir={}/pytensor",
+    "JAX_COMPILATION_CACHE_DIR": "jax",
+    "TORCHINDUCTOR_CACHE_DIR": "torch",
+    "TRITON_CACHE_DIR": "triton",
+    "NUMBA_CACHE_DIR": "numba",
+}
+"""Where each library keeps what it compiled, below the folder of a run."""
+
+KEEP_ALL = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+
+class PeerError(Exception):
+    """A peer cannot do what it was asked; the text says why."""
+
+
+@dataclass
+class Measurement:
+    """What one peer took for one row, in `unit`, or why there is nothing."""
+
+    row: str
+    title: str
+    peer: str
+    unit: str = "s"
+    samples: list[float] = field(default_factory=list)
+    error: str = ""
+    target: Target | None = None
+
+    @property
+    def median(self) -> float:
+        """The middle sample."""
+        return statistics.median(self.samples)
+
+    @property
+    def minimum(self) -> float:
+        """The least sample."""
+        return min(self.samples)
+
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles."""
+        if len(self.samples) < 3:
+            return (max(self.samples) - min(self.samples)) / 2
+        low, _, high = statistics.quantiles(self.samples, n=4, method="inclusive")
+        return (high - low) / 2
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data for a file."""
+        return asdict(self)
+
+
+class Process:
+    """A peer's process, from hello to the end of its input."""
+
+    def __init__(self, name: str, python: str, caches: Path, core: int | None) -> None:
+        command = [python, "-m", "benchmarks.peers", name]
+        self.log: IO[bytes] = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(caches),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        if core is not None:
+            os.sched_setaffinity(self.process.pid, {core})
+        try:
+            self.version: str = self._listen()["version"]
+        except PeerError:
+            self.close()
+            raise
+
+    def ask(self, do: str, **what: str) -> dict[str, Any]:
+        """The answer to a command.
+
+        Raises
+        ------
+        PeerError
+            The peer failed, or its process ended.
+        """
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps({"do": do, **what}) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise PeerError(self._last_words()) from None
+        return self._listen()
+
+    def _listen(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise PeerError(self._last_words())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise PeerError(" ".join(answer["error"].split())[:300])
+        return answer
+
+    def _last_words(self) -> str:
+        self.process.wait()
+        self.log.seek(0)
+        words = self.log.read().decode(errors="replace").strip().splitlines()
+        return f"its process ended: {words[-1] if words else self.process.returncode}"
+
+    def close(self) -> None:
+        """End the process, and wait until it has."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.log.close()
+
+
+def environment(caches: Path) -> dict[str, str]:
+    """This process's variables, with one thread for all and caches of the run's own."""
+    kept = {
+        name: value.format(caches) if "{}" in value else str(caches / value)
+        for name, value in CACHES.items()
+    }
+    ours = {"PYTHONPATH": str(ROOT), "WORKBENCH_CONFIG": os.devnull}
+    return {**os.environ, **ONE_THREAD, **KEEP_ALL, **kept, **ours}
+
+
+@dataclass
+class Setting:
+    """How a run is made.
+
+    Attributes
+    ----------
+    pythons
+        The interpreter of each peer to ask, by its name.
+    rounds, starts
+        Samples of a call and of a start; each has one more that is dropped, except
+        that a start of more than 5 seconds is not repeated.
+    core
+        The core that all processes share; None leaves it to the system.
+    """
+
+    pythons: dict[str, str]
+    rounds: int = 15
+    starts: int = 3
+    core: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def processes(setting: Setting, caches: Path) -> Iterator[dict[str, Process]]:
+    """A process for each peer that there is; `setting` hears of versions and failures."""
+    with ExitStack() as stack:
+        running = {}
+        for name, python in setting.pythons.items():
+            try:
+                process = Process(name, python, caches, setting.core)
+            except PeerError as error:
+                setting.missing[name] = str(error)
+                continue
+            stack.callback(process.close)
+            running[name] = process
+            setting.versions[name] = process.version
+        yield running
+
+
+def measure_calls(
+    workload: Workload, running: dict[str, Process], rounds: int
+) -> list[Measurement]:
+    """Samples of one workload's call, by turns."""
+    measured = {
+        name: Measurement(workload.name, workload.title, name, target=workload.target)
+        for name in running
+    }
+    for name, process in running.items():
+        _try(measured[name], lambda p=process: p.ask("prepare", workload=workload.name))
+    for turn in range(rounds + 1):
+        order = [n for n in running if not measured[n].error]
+        first = turn % len(order) if order else 0
+        for name in (*order[first:], *order[:first]):
+            answer = _try(measured[name], lambda n=name: running[n].ask("sample"))
+            if turn and answer:
+                measured[name].samples.append(answer["seconds"])
+    return list(measured.values())
+
+
+def _try(measurement: Measurement, act: Any) -> dict[str, Any] | None:
+    try:
+        answer: dict[str, Any] = act()
+    except PeerError as error:
+        measurement.error = str(error)
+        return None
+    return answer
+
+
+def measure_starts(
+    start: Start, again: Start, setting: Setting
+) -> Iterator[Measurement]:
+    """First results of new processes: one with an empty cache, one that finds it filled."""
+    for name, python in setting.pythons.items():
+        if name in setting.missing:
+            continue
+        cold = Measurement(start.name, start.title, name, target=start.target)
+        warm = Measurement(again.name, again.title, name, target=again.target)
+        size = Measurement(
+            start.name.replace("cold", "memory"),
+            start.title.replace("cold", "most memory"),
+            name,
+            "MiB",
+            target=MEMORY if start.workload.name == "x+1" else None,
+        )
+        for turn in range(setting.starts):
+            with tempfile.TemporaryDirectory() as folder:
+                for one in (cold, warm):
+                    answer = _first_result(one, name, python, Path(folder), setting)
+                    if answer:
+                        one.samples.append(answer["first"])
+                    if answer and one is warm:
+                        size.samples.append(answer["peak MiB"])
+            if cold.error or max(cold.samples) > 5:
+                break
+        size.error = warm.error
+        yield from (cold, warm, size)
