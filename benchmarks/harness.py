@@ -10,22 +10,20 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.peers import PEERS
-from benchmarks.workloads import IMPORT, MEMORY, STARTS, WORKLOADS, Start, Target, Workload
+from benchmarks.workloads import IMPORT, STARTS, WORKLOADS, Start, Target, Workload
 
 ROOT = Path(__file__).parent.parent
 
-OWN = "workbench"
-"""The peer whose ratio to the others is asked for."""
+PATIENCE = 5.0
+"""Seconds after which a start is slow enough to be measured once."""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -237,31 +235,94 @@ def _try(measurement: Measurement, act: Any) -> dict[str, Any] | None:
     return answer
 
 
-def measure_starts(
-    start: Start, again: Start, setting: Setting
-) -> Iterator[Measurement]:
+def measure_start(start: Start, setting: Setting) -> list[Measurement]:
     """First results of new processes: one with an empty cache, one that finds it filled."""
-    for name, python in setting.pythons.items():
+    rows = []
+    for name in setting.pythons:
         if name in setting.missing:
             continue
-        cold = Measurement(start.name, start.title, name, target=start.target)
-        warm = Measurement(again.name, again.title, name, target=again.target)
-        size = Measurement(
-            start.name.replace("cold", "memory"),
-            start.title.replace("cold", "most memory"),
-            name,
-            "MiB",
-            target=MEMORY if start.workload.name == "x+1" else None,
+        cold, warm, memory = (
+            Measurement(f"{kind}-{start.workload.name}", f"{kind}: {start.title}", name)
+            for kind in ("cold", "warm", "memory")
         )
-        for turn in range(setting.starts):
+        cold.target, warm.target, memory.target = start.cold, start.warm, start.memory
+        memory.unit = "MiB"
+        for _ in range(setting.starts):
             with tempfile.TemporaryDirectory() as folder:
                 for one in (cold, warm):
-                    answer = _first_result(one, name, python, Path(folder), setting)
-                    if answer:
+                    answer = _first_result(one, start.workload, Path(folder), setting)
+                    if answer is not None:
                         one.samples.append(answer["first"])
-                    if answer and one is warm:
-                        size.samples.append(answer["peak MiB"])
-            if cold.error or max(cold.samples) > 5:
+                        memory.samples.append(answer["peak MiB"])
+            if cold.error or warm.error or cold.minimum > PATIENCE:
                 break
-        size.error = warm.error
-        yield from (cold, warm, size)
+        memory.error = cold.error or warm.error
+        rows += [cold, warm, memory]
+    return rows
+
+
+def _first_result(
+    measurement: Measurement, workload: Workload, caches: Path, setting: Setting
+) -> dict[str, Any] | None:
+    def act() -> dict[str, Any]:
+        name = measurement.peer
+        process = Process(name, setting.pythons[name], caches, setting.core)
+        try:
+            return process.ask("first", workload=workload.name)
+        finally:
+            process.close()
+
+    return _try(measurement, act)
+
+
+def measure_imports(setting: Setting) -> list[Measurement]:
+    """Seconds of each library's import in new processes, by turns."""
+    modules = {PEERS[name][1]: name for name in reversed(setting.pythons)}
+    rows = {
+        name: Measurement("import", "import", name, target=IMPORT)
+        for module, name in reversed(modules.items())
+        if name not in setting.missing
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(setting.starts + 1):
+            for name, row in rows.items():
+                command = [setting.pythons[name], "-c", TIMED_IMPORT, PEERS[name][1]]
+                ran = subprocess.run(
+                    command,
+                    env=environment(Path(folder)),
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                if turn:
+                    row.samples.append(float(ran.stdout.split()[-1]))
+    return list(rows.values())
+
+
+TIMED_IMPORT = """
+import importlib, sys, time
+start = time.perf_counter()
+importlib.import_module(sys.argv[1])
+print(time.perf_counter() - start)
+"""
+
+
+def measure(
+    setting: Setting, wanted: Callable[[str], bool]
+) -> Iterator[list[Measurement]]:
+    """Every row that is wanted by its name, each as the measurements of all peers."""
+    with tempfile.TemporaryDirectory() as folder:
+        with processes(setting, Path(folder)) as running:
+            for workload in WORKLOADS:
+                if wanted(workload.name):
+                    yield measure_calls(workload, running, setting.rounds)
+    for start in STARTS:
+        if any(
+            wanted(f"{kind}-{start.workload.name}")
+            for kind in ("cold", "warm", "memory")
+        ):
+            rows = measure_start(start, setting)
+            for kind in range(3):
+                yield [m for m in rows[kind::3] if wanted(m.row)]
+    if wanted("import"):
+        yield measure_imports(setting)

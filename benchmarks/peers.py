@@ -268,7 +268,12 @@ class Jax(Peer):
         def call() -> Any:
             return f(*inputs, *fresh())[0]
 
-        names = {"f": f, "a": inputs, "fresh": fresh, "wait": self.jax.block_until_ready}
+        names = {
+            "f": f,
+            "a": inputs,
+            "fresh": fresh,
+            "wait": self.jax.block_until_ready,
+        }
         return Job(call, "l, s = f(*a, *s); wait((l, s))", names, "s = fresh()")
 
     def softmax(self, z: Any) -> Any:
@@ -375,15 +380,15 @@ class Server:
         self.peer = PEERS[name][0]()
 
     def answer(self, do: str, workload: str = "") -> dict[str, Any]:
-        """What a command returns: ``prepare``, then any number of ``sample``."""
+        """Obey ``first``, ``prepare`` or ``sample``."""
+        if do == "sample":
+            return {"seconds": self.sample()}
+        first = self.first(self.workloads[workload])
         if do == "prepare":
-            return self.prepare(self.workloads[workload])
-        gc.disable()
-        seconds = self.job.seconds(self.number)
-        gc.enable()
-        return {"seconds": seconds}
+            self.prepare()
+        return first
 
-    def prepare(self, workload: Workload) -> dict[str, Any]:
+    def first(self, workload: Workload) -> dict[str, Any]:
         """Build the graph, get the first result, compare it with NumPy's."""
         start = time.perf_counter()
         self.job = getattr(self.peer, workload.kind)(workload)
@@ -392,12 +397,24 @@ class Server:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         want = np.asarray(getattr(NumPy(), workload.kind)(workload).call())
         np.testing.assert_allclose(got, want, TOLERANCE, TOLERANCE)
+        return {"first": first, "peak MiB": peak}
+
+    def prepare(self) -> None:
+        """Find how many calls make a sample."""
         gc.collect()
         self.job.call()  # Some peers compile again once they know the arrays better.
-        once = self.job.seconds(1)
-        self.number = max(1, round(SAMPLE_SECONDS / max(once, 1e-7)))
-        self.number = max(1, round(SAMPLE_SECONDS / self.job.seconds(self.number)))
-        return {"first": first, "peak MiB": peak}
+        self.number = 1
+        for _ in range(2):  # The first guess, from a single call, is a poor one.
+            seconds = max(self.job.seconds(self.number), 1e-8)
+            self.number = max(1, round(SAMPLE_SECONDS / seconds))
+
+    def sample(self) -> float:
+        """Seconds of one call, as a mean."""
+        gc.disable()
+        try:
+            return self.job.seconds(self.number)
+        finally:
+            gc.enable()
 
 
 def serve(name: str) -> None:

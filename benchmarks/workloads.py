@@ -200,21 +200,32 @@ WORKLOADS = (
 
 @dataclass(frozen=True)
 class Start:
-    """The first result of a workload in a new process, with or without a filled cache."""
+    """The first result of a workload in a new process, and the most memory it held.
 
-    name: str
-    title: str
+    Rows are called ``cold-x+1``, ``warm-x+1`` and ``memory-x+1``.
+    """
+
     workload: Workload
-    warm: bool
-    target: Target | None = None
+    title: str
+    cold: Target
+    warm: Target
+    memory: Target | None = None
 
 
 STARTS = (
-    Start("cold-x+1", "cold: x + 1", PLUS_ONE, False, Target(0.3, 0.12, "s")),
-    Start("warm-x+1", "warm: x + 1", PLUS_ONE, True, Target(0.5, 0.2, "s")),
-    Start("cold-logreg", "cold: regression", LOGREG, False, Target(0.6, 0.35, "s")),
-    Start("warm-logreg", "warm: regression", LOGREG, True, Target(0.5, 0.2, "s")),
+    Start(
+        PLUS_ONE,
+        "x + 1",
+        cold=Target(0.3, 0.12, "s"),
+        warm=Target(0.5, 0.2, "s"),
+        memory=Target(60, 40, "MiB"),
+    ),
+    Start(
+        LOGREG,
+        "logistic regression",
+        cold=Target(0.6, 0.35, "s"),
+        warm=Target(0.5, 0.2, "s"),
+    ),
 )
 
-MEMORY = Target(60, 40, "MiB")
 IMPORT = Target(0.3, 0.15, "s")

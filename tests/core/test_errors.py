@@ -58,7 +58,7 @@ def test_sizes_that_differ():
         T.exp(x) * (1 + x * y)
 
     expected = """\
-mul: sizes 4 and 5 differ on axis 1.
+mul(x, y): sizes 4 and 5 differ on axis 1.
   test_errors.py:NN │ T.exp(x) * (1 + x * y)
                     │                 ^^^^^
   input     name  type            shape   from
@@ -77,7 +77,7 @@ def test_size_of_one_that_was_not_declared_does_not_stretch():
         evaluate([y], {x: np.zeros((2, 3)), b: np.zeros((1, 3))})
 
     expected = """\
-add: sizes 2 and 1 differ on axis 0.
+add(x, b): sizes 2 and 1 differ on axis 0.
   test_errors.py:NN │ y = x + b  # here
                     │     ^^^^^
   input     name  type            shape   from

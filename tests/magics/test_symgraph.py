@@ -45,8 +45,7 @@ def lines_of(panel) -> list[str]:
     ]
 
 
-# --- the cell
-# ---------------------------------------------------------------------------
+# --- the cell ------------------------------------------------------------------------
 
 
 def test_the_body_runs_as_an_ordinary_cell(shell, capsys):
@@ -194,8 +193,7 @@ def test_help_is_registered_and_short(shell):
     assert text.count("\n") <= 40
 
 
-# --- loading
-# ----------------------------------------------------------------------------
+# --- loading -------------------------------------------------------------------------
 
 
 def test_loading_twice_leaves_no_duplicates(shell):
@@ -234,8 +232,7 @@ def test_nothing_of_a_finished_cell_is_left_listening(shell):
     assert len(function.on_created) == hooks
 
 
-# --- line magics
-# ------------------------------------------------------------------------
+# --- line magics ---------------------------------------------------------------------
 
 
 @pytest.fixture

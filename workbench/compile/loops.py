@@ -153,15 +153,7 @@ class Loop:
     lanes: bool = False
 
 
-@dataclass(eq=False)
-class Text:
-    """A line in the back end's own language, for library calls."""
-
-    text: str
-    node: Apply | None = None
-
-
-Statement = Union[Let, Load, Store, Accumulator, Combine, Check, Loop, Text]
+Statement = Union[Let, Load, Store, Accumulator, Combine, Check, Loop]
 
 
 @dataclass(eq=False)

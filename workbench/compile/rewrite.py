@@ -83,7 +83,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Identity:
-    """Two expressions of the same wildcards that are equal, and the kinds of their dtypes."""
+    """Two equal expressions of the same wildcards, and the kinds of their dtypes."""
 
     wildcards: tuple[Variable, ...]
     left: Variable
@@ -185,7 +185,7 @@ VIEWS = (DimShuffle, BroadcastTo, Fill)
 
 
 def _outline(operand: Variable) -> type[Op] | str:
-    """What an operand of a pattern looks like at first sight: most matches fail there."""
+    """What an operand looks like at first sight: most matches fail there."""
     return (
         type(operand.owner.op)
         if operand.owner
@@ -218,7 +218,7 @@ def match(
     wildcards: Sequence[Variable],
     kinds: str = "f",
 ) -> dict[Variable, Variable] | None:
-    """What the wildcards and constants of `pattern` stand for when it is `subject`, or None.
+    """What wildcards and constants of `pattern` stand for in `subject`, or None.
 
     A constant of the pattern matches any array that holds its value everywhere.
     Operands of commutative ops match in either order.
@@ -267,9 +267,9 @@ def _match(
 def build(
     pattern: Variable, found: Mapping[Variable, Variable], dtype: str
 ) -> Variable:
-    """The expression `pattern` with its wildcards replaced; its constants take their operands' dtypes.
+    """The expression `pattern` with its wildcards replaced.
 
-    `dtype` is for a pattern that is nothing but a constant.
+    Its constants take the dtypes of what they meet; `dtype` is for a lonely one.
     """
     if isinstance(pattern, Constant):
         return as_variable(_weak(pattern), dtype)
@@ -292,7 +292,7 @@ SMALL = 10_000
 
 
 def uniform_value(variable: Variable) -> Any:
-    """The value of a constant that is the same everywhere, also through views; else None."""
+    """The value of a constant that is the same everywhere, or of views of one."""
     while variable.owner is not None and isinstance(variable.owner.op, VIEWS):
         variable = variable.owner.inputs[
             1 if isinstance(variable.owner.op, Fill) else 0
@@ -338,7 +338,7 @@ class Context:
     # --- sizes
 
     def sizes(self, variable: Variable) -> Sizes:
-        """The sizes of a variable in terms of those of the function's arguments, merged.
+        """The sizes of a variable in terms of those of the arguments, merged.
 
         Two axes of equal length have the same entry (the same int, the same variable)
         as far as that is known from the ops alone.
@@ -417,9 +417,9 @@ class Context:
         )
 
     def agree(self, node: Apply) -> bool:
-        """Whether the inputs of an elementwise node are known to fit, so that one may go.
+        """Whether the inputs of an elementwise node are known to fit.
 
-        Where they are not, the operation is also the check that they do.
+        Where they are not, the operation is also the check that they do: none may go.
         """
         for axis in range(node.outputs[0].ndim):
             sizes = [
@@ -430,7 +430,7 @@ class Context:
         return True
 
     def stretches(self, small: Variable, large: Variable) -> bool:
-        """Whether `small` is known to fit `large`: along each axis the same size, or 1 by declaration."""
+        """Whether each axis of `small` is known to be 1, or as long as in `large`."""
         return small.ndim <= large.ndim and all(
             static == 1 or self.same_size(a, b)
             for static, a, b in zip(
@@ -442,7 +442,7 @@ class Context:
         )
 
     def stretched(self, value: Variable, like: Variable) -> Variable:
-        """`value`, of the rank of `like`, stretched to its shape; itself when it has that."""
+        """`value`, of the rank of `like`, in its shape."""
         if self.same_sizes(value, like):
             return value
         return BroadcastTo(like.ndim)(value, *map(size_variable, self.sizes(like)))
@@ -474,13 +474,13 @@ class Context:
             self.table[new] = new
 
     def existing(self, op: Op, *inputs: Variable) -> Variable | None:
-        """What stands for `op` of these inputs in the new graph, if it was met in this pass."""
+        """What stands for `op` of these inputs, if it was met in this pass."""
         self.looked_around = True
         known = self.table.get(_key(op, inputs))
         return None if known is None else self.done.get(known.outputs[0])
 
     def constant(self, variable: Constant) -> Constant:
-        """The one constant of this dtype, shape and value; a large one stands for itself."""
+        """The one constant of this type and value; a large one stands for itself."""
         known = self.table.get(variable)
         if known is None:
             key = variable.signature() if variable.data.size <= SMALL else variable
@@ -489,11 +489,11 @@ class Context:
 
 
 BUDGET = 50
-"""How often one rule may fire, in multiples of the nodes of the graph (and 100 more)."""
+"""How often one rule may fire: so many times the nodes of the graph, and 100."""
 
 
 Settled = dict[Apply, set[str]]
-"""For nodes of the graph the rules that will never fire on them: a node does not change."""
+"""The rules that will never fire on a node, since a node does not change."""
 
 
 def rewrite(
@@ -567,7 +567,7 @@ class _Pass:
         return self.graph.with_results([self.finish(v) for v in self.graph.results])
 
     def finish(self, variable: Variable) -> Variable:
-        """The finished equal of `variable`: every node below it merged and rewritten."""
+        """The equal of `variable` with every node below it merged and rewritten."""
         self._finish_nodes(toposort([variable], self.done))
         return self._leaf(variable)
 
@@ -616,7 +616,7 @@ class _Pass:
             self._inherit(old, new)
 
     def _inherit(self, old: Variable, new: Variable) -> None:
-        """What is known of `old` holds for what stands for it, unless that has its own."""
+        """What is known of `old` holds for what stands for it."""
         if old is new:
             return
         if old.name and not new.name and new.owner is not None:

@@ -78,6 +78,10 @@ class VerificationError(WorkbenchError, AssertionError):
     """Optimised and plain graph disagree: a fault of ours, found by mode DEBUG."""
 
 
+class OutOfMemoryError(WorkbenchError, MemoryError):
+    """There is no memory for a value."""
+
+
 class CompileError(WorkbenchError, RuntimeError):
     """Generated code could not be compiled or loaded."""
 
@@ -89,6 +93,17 @@ class CompilerWarning(UserWarning):
 class Report:
     """The text of an error, part by part.
 
+    An error raised with a report, not with its text, can be completed by whoever knows more.
+
+    Attributes
+    ----------
+    headline
+        One sentence with the user's names and numbers.
+    location, note
+        The user's line, and what to say beside the carets.
+    parts
+        Pairs of a label and a text; without a label it goes on from the one above.
+
     Examples
     --------
     >>> report = Report("x has 784 columns but W has 748 rows.")
@@ -98,9 +113,10 @@ class Report:
       hint   axis 1 of x must equal axis 0 of W.
     """
 
-    def __init__(self, headline: str, location: Location | None = None) -> None:
+    def __init__(self, headline: str, location: Location | None = None, note: str = "") -> None:
         self.headline = headline
         self.location = location
+        self.note = note
         self.parts: list[tuple[str, str]] = []
 
     def add(self, label: str, text: str) -> Report:
@@ -122,6 +138,6 @@ class Report:
     def __str__(self) -> str:
         lines = [self.headline]
         if self.location is not None:
-            lines += ["  " + line for line in self.location.excerpt()]
+            lines += ["  " + line for line in self.location.excerpt(self.note)]
         lines += [f"  {label:<6} {text}" for label, text in self.parts]
         return "\n".join(lines)

@@ -288,7 +288,7 @@ def broadcast_static(op: Op, inputs: Sequence[Variable]) -> tuple[int | None, ..
         if len(known) > 1:
             place = here()
             line = None if place is None else place.location
-            raise ShapeError(str(_mismatch(op, inputs, [v.type.shape for v in inputs], axis, line)))
+            raise ShapeError(_mismatch(op, inputs, [v.type.shape for v in inputs], axis, line))
         if known:
             shape.append(known.pop())
         else:
@@ -324,7 +324,7 @@ def check_broadcast(node: Apply, shapes: Sequence[tuple[int, ...]]) -> None:
     for axis in range(len(shapes[0])):
         sizes = {s[axis] for v, s in zip(node.inputs, shapes, strict=True) if v.type.shape[axis] != 1}
         if len(sizes) > 1:
-            raise ShapeError(str(_mismatch(node.op, node.inputs, shapes, axis, node.origin.location)))
+            raise ShapeError(_mismatch(node.op, node.inputs, shapes, axis, node.origin.location))
 
 
 def _mismatch(
@@ -336,7 +336,8 @@ def _mismatch(
 ) -> Report:
     sizes = [shape[axis] for shape in shapes]
     differ = " and ".join("?" if s is None else str(s) for s in dict.fromkeys(sizes))
-    report = Report(f"{op}: sizes {differ} differ on axis {axis}.", line)
+    names = ", ".join(v.label() for v in inputs)
+    report = Report(f"{op}({names}): sizes {differ} differ on axis {axis}.", line)
     rows = [
         [str(i), v.label(), str(v.type), str(tuple(shape)), str(v.location or "")]
         for i, (v, shape) in enumerate(zip(inputs, shapes, strict=True))

@@ -13,11 +13,13 @@ made it, and an optimised node at the user's line.
 
 from __future__ import annotations
 
+import ast
 import linecache
 import os
 import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +61,13 @@ class Location:
         """The source line without its indentation."""
         return self.text.strip()
 
-    def excerpt(self) -> list[str]:
-        """The place and its line, and a second line with carets under the expression."""
+    @property
+    def expression(self) -> str:
+        """The text that the carets point at."""
+        return self.text[self.column : self.end_column]
+
+    def excerpt(self, note: str = "") -> list[str]:
+        """The place and its line, and a second line with carets under the expression, then `note`."""
         if not self.text.strip():
             return [self.place]
         indent = len(self.text) - len(self.text.lstrip())
@@ -68,10 +75,65 @@ class Location:
         width = self.end_column - self.column
         if width <= 0:
             return [first]
-        return [first, " " * (len(self.place) + 1) + "│ " + " " * (self.column - indent) + "^" * width]
+        carets = " " * (self.column - indent) + "^" * width + (f" {note}" if note else "")
+        return [first, " " * (len(self.place) + 1) + "│ " + carets]
+
+    def argument(self, position: int, keyword: str = "", element: int | None = None) -> Location:
+        """The place of one argument of the call that stands here, or of one element of it.
+
+        Where the line does not say (``f(*args)``, no source), it is the whole call.
+        """
+        for call in self._expressions(ast.Call):
+            assert isinstance(call, ast.Call)
+            named = [k.value for k in call.keywords if keyword and k.arg == keyword]
+            found = named[0] if named else _entry(call.args, position)
+            if element is not None and isinstance(found, ast.List | ast.Tuple):
+                found = _entry(found.elts, element)
+            if found is not None:
+                return self._at(found)
+        return self
+
+    def operand(self, position: int, name: str | None = None) -> Location:
+        """The place of one operand of the operation that stands here, by its name where it has one."""
+        for node in self._expressions(ast.BinOp, ast.Call):
+            parts = [node.left, node.right] if isinstance(node, ast.BinOp) else node.args  # type: ignore[attr-defined]
+            named = [p for p in parts if isinstance(p, ast.Name) and p.id == name]
+            found = named[0] if named else _entry(parts, position)
+            if found is not None:
+                return self._at(found)
+        return self
+
+    def _expressions(self, *kinds: type[ast.expr]) -> list[ast.expr]:
+        """The expressions of some kinds that begin here, the one that also ends here first."""
+        lines = linecache.getlines(self.file)
+        if not 0 < self.line <= len(lines) or lines[self.line - 1].rstrip("\n") != self.text:
+            return []
+        try:
+            tree = ast.parse("".join(lines))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return []
+        start, end = (len(self.text[:column].encode()) for column in (self.column, self.end_column))
+        found = [n for n in ast.walk(tree) if isinstance(n, kinds) and (n.lineno, n.col_offset) == (self.line, start)]
+        return sorted(found, key=lambda n: (n.end_lineno, n.end_col_offset) != (self.line, end))
+
+    def _at(self, node: ast.expr) -> Location:
+        text = linecache.getline(self.file, node.lineno).rstrip("\n")
+        encoded = text.encode()
+        column = len(encoded[: node.col_offset].decode(errors="replace"))
+        end = len(text)
+        if node.end_lineno == node.lineno:
+            end = len(encoded[: node.end_col_offset].decode(errors="replace"))
+        return replace(self, line=node.lineno, column=column, end_column=end, text=text)
 
     def __str__(self) -> str:
         return f"{self.place}  {self.code}" if self.code else self.place
+
+
+def _entry(items: Sequence[ast.expr], position: int) -> ast.expr | None:
+    """An item by its position, if no ``*items`` before it hides where it is."""
+    if position >= len(items) or any(isinstance(item, ast.Starred) for item in items[: position + 1]):
+        return None
+    return items[position]
 
 
 class Place:

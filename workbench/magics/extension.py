@@ -132,8 +132,7 @@ class Extension:
         if self.panels and "_sym" not in self.shell.user_ns:
             self.panels.clear()
 
-    # --- below another cell magic
-    # --------------------------------------------------------
+    # --- below another cell magic ----------------------------------------------------
 
     def nested(self) -> Any:
         """The registered magic: help, completion, and use below another cell magic."""

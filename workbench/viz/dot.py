@@ -223,8 +223,7 @@ def _words(text: str) -> str:
     return html.escape(plain(text))
 
 
-# --- the program
-# --------------------------------------------------------------------------
+# --- the program ---------------------------------------------------------------------
 
 
 def find_program() -> str | None:

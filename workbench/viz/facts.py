@@ -269,8 +269,7 @@ class _Facts:
             self.names.get((node.origin, node.op, variable.index), "") if node else ""
         )
 
-    # --- tables
-    # ------------------------------------------------------------------------
+    # --- tables ----------------------------------------------------------------------
 
     def line(self, location: Location | None) -> int | None:
         if location is None:

@@ -94,14 +94,20 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
         ):
             route.append((x[lane], tops[row]))
             route.append((x[lane], tops[row] + heights[row]))
+        if not lanes and rows[target] > rows[source] + 1:
+            # Beside the boxes of its own column, where it would be hidden.
+            half = max(sizes[source][0], sizes[target][0]) / 2
+            side = max(x[source], x[target]) + half + LANE
+            route.append((side, tops[rows[source] + 1]))
+            route.append((side, tops[rows[target]] - GAP_Y))
         route.append((x[target], middle[rows[target]] - sizes[target][1] / 2))
         routes.append(route)
     width = max(x[i] + sizes[i][0] / 2 for i in range(len(sizes)))
+    width = max([width, *(px + LANE for route in routes for px, _ in route)])
     return Layout(centres, routes, rows, width, tops[-1] - GAP_Y)
 
 
-# --- rows
-# ---------------------------------------------------------------------------------
+# --- rows ----------------------------------------------------------------------------
 
 
 def rank(n: int, edges: Sequence[tuple[int, int]]) -> list[int]:
@@ -138,8 +144,7 @@ def rank(n: int, edges: Sequence[tuple[int, int]]) -> list[int]:
     return [row - first for row in rows]
 
 
-# --- lanes, order, places
-# -----------------------------------------------------------------
+# --- lanes, order, places ------------------------------------------------------------
 
 
 class _Net:

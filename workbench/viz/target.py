@@ -82,15 +82,25 @@ class Target:
 
     @cached_property
     def source_lines(self) -> dict[Apply, int]:
-        """The line of the generated code of each node of the graph that is run."""
+        """The line of the generated code of each node of the graph that is run.
+
+        Of a node that was taken apart it is the last, which makes its value; of one whose
+        kernel is a mere call, the first of the kernel.
+        """
         if self.record is None or self.record.source is None:
             return {}
         known = Known(self.record.after)
+        spans = {node: k.lines for k in self.kernels for node in k.nodes}
         lines: dict[Apply, int] = {}
         for node, line in self.record.source.node_lines.items():
             own = known.node(node)
-            if own is not None:
-                lines[own] = min(line, lines.get(own, line))
+            if own is None:
+                continue
+            first, last = spans.get(own, (0, line))
+            if first <= line <= last:
+                lines[own] = max(line, lines.get(own, line))
+            elif first:  # a check before the kernels
+                lines.setdefault(own, first)
         return lines
 
     def order(self, before: bool = False) -> dict[Apply, int]:

@@ -1,4 +1,4 @@
-"""For every node rule, graphs that it matches: at random sizes, known beforehand or not.
+"""Graphs that each node rule matches, with sizes known beforehand or not.
 
 A maker takes a :class:`Draw` and returns the outputs of a graph, or a whole graph.
 Adding a rule means adding its makers here; `test_node_rules` fails until they are
@@ -82,7 +82,7 @@ class Draw:
         return self.new(*shape, **options), self.new(*other, **options)
 
     def places(self, n: int, size: int) -> Variable:
-        """An int64 vector of n places on an axis of `size`, some counted from the end."""
+        """An int64 vector of n places on an axis of `size`, some negative."""
         variable = self.new(n, dtype="int64")
         self.values[variable] = (
             self.rng.integers(-size, size, n) if size else np.zeros(n, "int64")
@@ -125,7 +125,7 @@ row(
     lambda d: d.any() + T.exp(T.constant(2.0)),
     lambda d: d.new(3) * T.constant(np.arange(3.0)).sum(),
 )
-row("neg_of_neg", lambda d: -(-d.any()), lambda d: -(-d.any(dtype="uint8")))
+row("neg_of_neg", lambda d: T.neg(-d.any()), lambda d: T.neg(-d.any(dtype="uint8")))
 row(
     "neg_of_factor",
     lambda d: (lambda x, y: (-x) * y)(*d.pair()),

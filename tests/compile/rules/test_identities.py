@@ -86,8 +86,8 @@ def test_sides_agree_at_random_points(name):
 
         loss = 10 * np.abs(plain - truth) * (LONG.eps / DOUBLE.eps)
 
-    # Long double loses as many digits as double where terms cancel, of 11 bits more. Where
-    # double has nothing left at all the truth is good for two digits.
+    # Where terms cancel, long double loses as many digits as double, of 11 bits more.
+    # Where double has nothing left at all, the truth is good for two digits.
     sure = np.isfinite(truth) & (np.abs(truth) < 1e300)
     lost = np.where(np.isfinite(plain), loss, 0.01 * np.abs(truth))
     assert sure.sum() > 10

@@ -1,4 +1,4 @@
-"""Expressions that overflow or cancel as they are written: value and gradient after all stages.
+"""Expressions that overflow or cancel as written: value and gradient after all stages.
 
 The gradient is always taken before any rewriting, as users take it.
 """
@@ -354,3 +354,16 @@ def test_binary_cross_entropy_at_1000(reduce, sigmoid, dtype):
     np.testing.assert_allclose(
         slope, np.array([-1, 1, 0, 0, 0]) / n, rtol=1e-6, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_log_probability_of_a_softmax(sign):
+    x = T.dmatrix("x")
+    cost = (sign * T.log(T.nnet.softmax(x)) + x).sum()
+    value = np.array([[0.0, -1000.0, 1.0]])
+
+    found, slope = computed([cost, grad(cost, x)], {x: value})
+
+    log_p = value - np.logaddexp.reduce(value, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, (sign * log_p + value).sum(), rtol=1e-12)
+    np.testing.assert_allclose(slope, sign * (1 - 3 * np.exp(log_p)) + 1, rtol=1e-12)

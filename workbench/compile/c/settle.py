@@ -7,32 +7,26 @@ returns) is settled right before the first kernel that may need it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
+from workbench.compile.c.statements import Writer
 from workbench.compile.extents import SizeCheck
-from workbench.compile.loops import Statement
 from workbench.compile.lower import Lowered, Lowering, SizeTable
 from workbench.compile.memory import Plan, Storage
 from workbench.compile.schedule import Schedule
-from workbench.core.graph import Apply, Variable
+from workbench.core.graph import Variable
 from workbench.core.op import Reduction, Size
 from workbench.core.ops.shape import BroadcastTo, SizeOf
-
-Write = Callable[..., None]
-
 
 class Settlement:
     """Writes the statements that settle sizes, checks and memory, each once.
 
     Parameters
     ----------
-    write
-        Writes a line of code, with its node and comment.
-    statement
-        Writes a loop-language statement.
-    number
-        The number by which a failure reports a node.
+    inputs
+        Arguments, then shared variables, then constants kept in memory.
+    out
+        Where the statements go.
     """
 
     def __init__(
@@ -41,14 +35,13 @@ class Settlement:
         plan: Plan,
         sizes: SizeTable,
         inputs: Sequence[Variable],
-        write: Write,
-        statement: Callable[[Statement], None],
-        number: Callable[[Apply | None], int],
+        out: Writer,
     ) -> None:
         self.schedule, self.plan, self.sizes = schedule, plan, sizes
         self.inputs = {variable: number for number, variable in enumerate(inputs)}
         self.extents = schedule.extents
-        self.write, self.statement, self.number = write, statement, number
+        self.out = out
+        self._count = 0
         self.known: set[Variable] = set()
         self.open_checks: list[SizeCheck] = list(self.extents.checks)
         self.provided: set[Storage] = set()
@@ -62,7 +55,7 @@ class Settlement:
         for unit in self.plan.order:
             slots += self._memory(unit, late=False)
         for place in slots:  # once no slot can move any more
-            self.write(f"c->value[{place.value}] = c->slot[{place.number}].data;")
+            self.out.line(f"c->value[{place.value}] = c->slot[{place.number}].data;")
 
     def late(self, unit: Lowered) -> None:
         """Settle what only the kernels before `unit` made known."""
@@ -70,7 +63,7 @@ class Settlement:
         self._define_all(before)
         self._checks(before)
         for place in self._memory(unit, late=True):
-            self.write(f"c->value[{place.value}] = c->slot[{place.number}].data;")
+            self.out.line(f"c->value[{place.value}] = c->slot[{place.number}].data;")
 
     # --- sizes
 
@@ -103,12 +96,13 @@ class Settlement:
         lowering = self._lowering()
         text, _ = lowering.element(size, ())
         for statement in lowering.blocks[0].statements:
-            self.statement(statement)
-        self.write(f"const int64_t n{number} = {text};", size.owner)
-        self.write(f"c->size[{number}] = n{number};")
+            self.out.statement(statement)
+        self.out.line(f"const int64_t n{number} = {text};", size.owner)
+        self.out.line(f"c->size[{number}] = n{number};")
 
     def _lowering(self) -> Lowering:
-        self._count = getattr(self, "_count", 0) + 1
+        """A place for the statements of one size, with names of their own."""
+        self._count += 1
         lowering = Lowering(self.schedule, self.sizes, None, self.inputs)
         lowering.prefix = f"{self._count}_"
         return lowering
@@ -127,18 +121,15 @@ class Settlement:
 
     def _check(self, check: SizeCheck) -> None:
         """Compare two sizes by their own values, not by that of the size they must equal."""
-        with self._own_values(check.a, check.b) as (a, b):
-            self.write(f"if (WB_UNLIKELY({a} != {b}))")
-            failure = f"WB_SHAPE, {self.number(check.node)}, {check.axis}, {a}, {b}"
-            self.write(f"  return wb_fail(c, {failure});", check.node)
+        a, b = self._own_values(check.a, check.b)
+        self.out.fail(f"{a} != {b}", "WB_SHAPE", check.node, check.axis, a, b)
 
-    @contextmanager
-    def _own_values(self, *sizes: Size) -> Iterator[list[str]]:
+    def _own_values(self, *sizes: Size) -> list[str]:
         lowering = self._lowering()
         texts = [str(s) if isinstance(s, int) else lowering.element(s, ())[0] for s in sizes]
         for statement in lowering.blocks[0].statements:
-            self.statement(statement)
-        yield texts
+            self.out.statement(statement)
+        return texts
 
     def _element_checks(self) -> None:
         """No maximum over nothing, no negative size."""
@@ -148,15 +139,12 @@ class Settlement:
                 for axis in node.op.axes:
                     if self._may_be(sizes[axis], 0):
                         text = self.use(sizes[axis])
-                        self.write(f"if (WB_UNLIKELY({text} == 0))")
-                        self.write(f"  return wb_fail(c, WB_EMPTY, {self.number(node)}, {axis}, 0, 0);", node)
+                        self.out.fail(f"{text} == 0", "WB_EMPTY", node, axis, "0", "0")
             elif isinstance(node.op, BroadcastTo):
                 for axis, size in enumerate(node.inputs[1:]):
                     if self._may_be(size, -1):
-                        with self._own_values(size) as (text,):
-                            self.write(f"if (WB_UNLIKELY({text} < 0))")
-                            failure = f"WB_VALUE, {self.number(node)}, {axis}, {text}, 0"
-                            self.write(f"  return wb_fail(c, {failure});", node)
+                        (text,) = self._own_values(size)
+                        self.out.fail(f"{text} < 0", "WB_VALUE", node, axis, text, "0")
 
     def _may_be(self, size: Size, value: int) -> bool:
         """Whether a size known before the first kernel could have a value that is not allowed."""
@@ -184,11 +172,11 @@ class Settlement:
             texts = [self.use(s) for s in shape]
             if place.kind == "output":
                 for axis, text in enumerate(texts):
-                    self.write(f"c->output[{place.number}].shape[{axis}] = {text};")
-                self.write(f"c->value[{place.value}] = c->alloc(c, {place.number});", comment=variable.name or "")
-                self.write(f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);")
+                    self.out.line(f"c->output[{place.number}].shape[{axis}] = {text};")
+                self.out.line(f"c->value[{place.value}] = c->alloc(c, {place.number});", comment=variable.name or "")
+                self.out.line(f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);")
             else:
                 size = " * ".join([str(itemsize), *texts])
-                self.write(f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;")
+                self.out.line(f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;")
                 slots.append(place)
         return slots

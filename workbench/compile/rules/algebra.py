@@ -7,12 +7,14 @@ tag but the module's. The others are ``finite_math``: x - x is 0 only while x is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from workbench.compile.rewrite import identity, node_rule, tagged
 from workbench.compile.rules.products import One, fit, node_of, split_product, without
 from workbench.core.graph import Apply, Constant, Variable, as_variable
+from workbench.core.op import Op
 from workbench.core.ops.elementwise import (
     Add,
     Mul,
@@ -208,7 +210,7 @@ def power_minus_one(x):
 
 @identity(tags=["finite_math"])
 def power_half(x):
-    """A square root in place of a pow, but for -inf and -0, whose powers are inf and 0."""
+    """A root in place of a pow, but for -inf and -0, whose powers are inf and 0."""
     return pow(x, 0.5), sqrt(x)
 
 
@@ -235,7 +237,7 @@ def one_over(x):
 
 @identity(tags=["finite_math"])
 def times_reciprocal(x, y):
-    """One division in place of a division and a product; 1 / y overflows for y below 5.6e-309."""
+    """One operation in place of two; 1 / y overflows for y below 5.6e-309."""
     return mul(x, reciprocal(y)), true_div(x, y)
 
 
@@ -267,8 +269,8 @@ def factor_over_itself(node, context):
 # --- constants ------------------------------------------------------------------------
 
 
-def split_constant(variable: Variable) -> tuple[str, np.generic, Variable] | None:
-    """How a constant takes part, the constant, and the other operand; None when none does.
+def split_constant(variable: Variable) -> tuple[str, Any, Variable] | None:
+    """How a constant takes part, the constant, and the other operand, or None.
 
     ========  ===================================  ========
     ``mul``   2 x               ``add``            x + 2
@@ -291,7 +293,7 @@ def split_constant(variable: Variable) -> tuple[str, np.generic, Variable] | Non
     return None
 
 
-ROLES = {
+ROLES: dict[type[Op], tuple[str, str]] = {
     Mul: ("mul", "mul"),
     TrueDiv: ("over", "div"),
     Add: ("add", "add"),
@@ -359,17 +361,19 @@ def join_int_constants(node):
 
 @node_rule(Mul, TrueDiv, Add, Sub, tags=["finite_math"])
 def join_constants(node):
-    """2 (3 x) is 6 x, 1 + (x + 2) is x + 3, up to rounding and where nothing overflows between."""
+    """2 (3 x) is 6 x, 1 + (x + 2) is x + 3, but for rounding and overflow between."""
     return _join(node) if kind(node.output.dtype) == "f" else None
 
 
 @node_rule(Mul, tags=["finite_math"])
 def constant_out_of_product(node):
     """(2 x) (3 y) is 6 (x y)."""
-    parts = [split_constant(v) for v in node.inputs]
-    if kind(node.output.dtype) != "f" or any(p is None or p[0] != "mul" for p in parts):
+    first, second = (split_constant(v) for v in node.inputs)
+    if first is None or second is None or not first[0] == second[0] == "mul":
         return None
-    (_, a, x), (_, b, y) = parts
+    (_, a, x), (_, b, y) = first, second
+    if kind(node.output.dtype) != "f":
+        return None
     with np.errstate(all="ignore"):
         both = a * b
     return mul(mul(x, y), both) if _keeps_digits(both) else None

@@ -36,7 +36,7 @@ def gemm(node, context):
 
 
 def scaled_dot(variable: Variable, context: Context) -> tuple[Variable, Apply] | None:
-    """The scalar and the product when `variable` is a scalar times a product that nobody else reads."""
+    """The two when `variable` is a scalar times a product that nobody else reads."""
     alpha = as_variable(1, variable.dtype)
     while context.read_once(variable) and variable.owner is not None:
         node = variable.owner

@@ -190,7 +190,7 @@ def abs_of_neg(node):
 
 
 def lossless(have: str, want: str) -> bool:
-    """Whether every value of one dtype has an equal in the other, and comes back the same.
+    """Whether every value of dtype `have` has an equal in `want`.
 
     >>> lossless("int32", "float64"), lossless("int64", "float64")
     (True, False)
@@ -204,7 +204,7 @@ def lossless(have: str, want: str) -> bool:
 
 @node_rule(Cast)
 def cast_of_cast(node):
-    """A conversion through a dtype that holds every value is one conversion, or none."""
+    """Through a dtype that holds every value it is one conversion, or none."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Cast):
         return None

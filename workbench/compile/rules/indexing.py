@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from workbench.compile.rewrite import node_rule, tagged
 from workbench.core.op import known_int
 from workbench.core.ops.elementwise import Maximum
@@ -11,7 +13,7 @@ from workbench.core.ops.shape import MakeVector, Shape, SizeOf, size_variable
 
 @node_rule(Slice)
 def entry_of_vector(node, context):
-    """An entry of a vector of scalars is the scalar, and a size needs no vector of sizes."""
+    """An entry of a vector of scalars is the scalar: a size needs no vector."""
     inner, index = node.inputs[0].owner, node.op.index
     if inner is None or not isinstance(inner.op, MakeVector | Shape):
         return None
@@ -81,16 +83,18 @@ def slice_of_slice(node):
     return Slice(tuple(joined))(x)
 
 
-def join_entries(first: Entry, second: Entry, size: int | None) -> Entry | None:
-    """The entry that takes from an axis of `size` what `second` takes from what `first` took.
+def join_entries(first: Any, second: Any, size: int | None) -> Entry | None:
+    """The entry that takes what `second` takes from what `first` took.
 
-    >>> join_entries((2, None, 1), (3, 7, 1), None), join_entries((None, None, 2), (1, None, 3), None)
-    ((5, 9, 1), (2, None, 6))
+    >>> join_entries((2, None, 1), (3, 7, 1), None)
+    (5, 9, 1)
+    >>> join_entries((None, None, 2), (1, None, 3), None)
+    (2, None, 6)
     """
-    if second == (None, None, 1):
-        return first
-    if first == (None, None, 1):
-        return second
+    everything = (None, None, 1)
+    if everything in (first, second):
+        joined: Entry = second if first == everything else first
+        return joined
     if size is not None:
         taken = range(size)[slice(*first)]
         if isinstance(second, tuple):

@@ -1,4 +1,4 @@
-"""Names for expressions become those expressions, just before loops are made of them."""
+"""Names for expressions become those expressions, just before loops are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workbench.core.op import Composite
 
 @node_rule(Composite)
 def expand_composite(node):
-    """Softmax and its like are names while the graph is read; their parts fuse with what is around."""
+    """Softmax is a name while the graph is read; its parts fuse with what is around."""
     return node.op.expand(*node.inputs)
 
 

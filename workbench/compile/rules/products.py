@@ -1,4 +1,4 @@
-"""Looking into products: does a factor meet, somewhere in there, what it cancels or joins?
+"""Looking into products, for what a factor cancels or joins.
 
 A derivative that was taken before any rewriting holds pairs that belong together far
 apart: in ``(g / p + h) * p`` the division is two operations away from the factor that
@@ -62,7 +62,7 @@ def node_of(variable: Variable, *ops: type[Op]) -> Any:
 
 
 def factors(variable: Variable, *ops: type[Op]) -> Iterator[tuple[Variable, Path]]:
-    """Factors of a product that are made by `ops`, each with its place for :func:`without`."""
+    """Factors made by `ops` in a product, each with its place."""
     pending: list[tuple[Variable, Path]] = [(variable, ())]
     while pending:
         x, path = pending.pop()
@@ -80,30 +80,31 @@ def factors(variable: Variable, *ops: type[Op]) -> Iterator[tuple[Variable, Path
 def split_product(
     variable: Variable,
 ) -> tuple[dict[Variable, Path], dict[Variable, Path]]:
-    """The factors above and below the line of a product, each with its place for :func:`without`."""
+    """The factors above and below the line of a product, each with its place."""
     above: dict[Variable, Path] = {}
     below: dict[Variable, Path] = {}
     pending: list[tuple[Variable, Path, bool]] = [(variable, (), True)]
     while pending:
         x, path, up = pending.pop()
-        op = None if x.owner is None or len(path) > LEVELS else x.owner.op
+        node: Any = None if len(path) > LEVELS else x.owner
+        op = None if node is None else node.op
         if isinstance(op, Mul | TrueDiv):
-            a, b = x.owner.inputs
+            a, b = node.inputs
             pending += [(a, (*path, 0), up), (b, (*path, 1), up == isinstance(op, Mul))]
         elif isinstance(op, Neg | Reciprocal):
-            pending.append((x.owner.inputs[0], (*path, 0), up == isinstance(op, Neg)))
+            pending.append((node.inputs[0], (*path, 0), up == isinstance(op, Neg)))
         else:
             (above if up else below).setdefault(x, path)
     return above, below
 
 
 def without(variable: Variable, paths: Sequence[Path]) -> Variable | One:
-    """A product without the factors at `paths`."""
+    """A product without the factors at the places `paths`."""
     if not paths:
         return variable
     if () in paths:
         return ONE
-    node = variable.owner
+    node: Any = variable.owner
     x, y, *_ = (
         *(
             without(v, [p[1:] for p in paths if p[0] == i])
@@ -158,7 +159,7 @@ class Product:
     visits: int = VISITS
 
     def times(self, x: Variable, factor: Variable) -> Result:
-        """``x * factor`` with the factor taken in, or None when nothing in x takes it."""
+        """``x * factor`` with the factor taken in, or None when nothing takes it."""
         self.visits -= 1
         joined = self.join(factor, x, self.context)
         node = x.owner
@@ -238,10 +239,8 @@ class Product:
         taken = [self.times(x, factor) for x in node.inputs]
         if all(t is None for t in taken) or (None in taken and not self.partly):
             return None
-        if any(isinstance(t, One) for t in taken):
-            return None
         x, y = (
-            mul(v, factor) if t is None else t
+            mul(v, factor) if t is None else self._filled(t, factor)
             for v, t in zip(node.inputs, taken, strict=True)
         )
         return node.op(x, y) if x.ndim == y.ndim else None
@@ -301,9 +300,12 @@ class Product:
         taken = None if before is None else self.times(part, before)
         if taken is None:
             return None
+        return node.op(base, self._filled(taken, part), *places)  # type: ignore[no-any-return]
+
+    def _filled(self, taken: Variable | One, like: Variable) -> Variable:
         if isinstance(taken, One):
-            taken = fit(as_variable(1, part.dtype), part, self.context)
-        return node.op(base, taken, *places)
+            return fit(as_variable(1, like.dtype), like, self.context)
+        return taken
 
     _methods = {
         Mul: _into_mul,

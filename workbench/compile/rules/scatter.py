@@ -1,4 +1,4 @@
-"""What indexing by integer arrays leaves in a gradient: zeros with a few elements added.
+"""What indexing leaves in a gradient: zeros with a few elements added.
 
 Choosing one element a row, ``p[arange(n), y]``, has a derivative that is zero but for
 one element a row. These rules keep it from being written out.
@@ -6,16 +6,17 @@ one element a row. These rules keep it from being written out.
 
 from __future__ import annotations
 
+from typing import Any
+
 from workbench.compile.rewrite import Context, node_rule, tagged, uniform_value
 from workbench.compile.rules.products import node_of
-from workbench.core.graph import Apply, Variable
+from workbench.core.graph import Variable, as_variable
 from workbench.core.op import known_int
 from workbench.core.ops.creation import ARange
 from workbench.core.ops.elementwise import (
     Add,
     DimShuffle,
     Sub,
-    as_variable,
     neg,
     switch,
 )
@@ -24,7 +25,7 @@ from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo, size_variable
 
 
-def scattered(variable: Variable) -> Apply | None:
+def scattered(variable: Variable) -> Any:
     """The operation that makes `variable` when it adds elements to zeros."""
     node = node_of(variable, Put)
     return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.core.graph import Constant, Variable
@@ -31,7 +32,7 @@ from workbench.core.ops.shape import (
 
 @node_rule(SizeOf)
 def size_of_argument(node, context):
-    """A size follows from those of the arguments: the array need not be computed for it."""
+    """A size follows from those of the arguments, without computing the array."""
     return size_variable(context.sizes(node.inputs[0])[node.op.axis])
 
 
@@ -71,7 +72,7 @@ def dimshuffle_of_dimshuffle(node):
 
 @node_rule(DimShuffle)
 def dimshuffle_of_broadcast(node):
-    """Axes are rearranged before an array is stretched, so that the stretching meets its reader."""
+    """Axes are rearranged first, so that the stretching meets its reader."""
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, BroadcastTo):
         return None
@@ -83,9 +84,9 @@ def dimshuffle_of_broadcast(node):
 
 @node_rule(Elementwise)
 def function_of_dimshuffle(node):
-    """A function of one operand is computed before its axes are rearranged, where others meet it.
+    """A function is computed before axes are rearranged, where others meet it.
 
-    A number beside it changes nothing.
+    It has one operand; numbers beside that change nothing.
     """
     moved = [
         i
@@ -108,7 +109,7 @@ def function_of_dimshuffle(node):
 
 @node_rule(Fill)
 def fill_as_broadcast(node, context):
-    """An array filled with a value is the value stretched: of the array only its sizes matter."""
+    """A filled array is the value stretched: of the array only its sizes matter."""
     value = node.inputs[1]
     return context.stretched(value, node.output) if context.agree(node) else None
 
@@ -145,8 +146,9 @@ def stretched_axes(variable: Variable) -> set[int]:
 def unstretched(
     variable: Variable, axes: Collection[int], context: Context
 ) -> Variable:
-    """A broadcast view with size 1 along `axes`: what it views, or a smaller view of that."""
-    x, *sizes = variable.owner.inputs
+    """A broadcast view with size 1 along `axes`."""
+    assert variable.owner is not None
+    x = variable.owner.inputs[0]
     left = [
         1 if axis in axes else size for axis, size in enumerate(context.sizes(variable))
     ]
@@ -157,7 +159,7 @@ def unstretched(
 
 @node_rule(Elementwise)
 def elementwise_of_broadcasts(node, context):
-    """Where every operand is one value repeated, compute with the value and repeat the result.
+    """Of repeated values the result is repeated, not the work.
 
     The backward walk starts from a stretched 1: without this rule every gradient
     carries arrays of equal numbers.
@@ -178,13 +180,13 @@ def elementwise_of_broadcasts(node, context):
         unstretched(v, axes, context) if stretched_axes(v) & {*axes} else v
         for v in node.inputs
     ]
-    sizes = map(size_variable, context.sizes(node.output))
-    return BroadcastTo(node.output.ndim)(node.op(*operands), *sizes)
+    wanted = map(size_variable, context.sizes(node.output))
+    return BroadcastTo(node.output.ndim)(node.op(*operands), *wanted)
 
 
 @node_rule(Elementwise)
 def broadcast_in_elementwise(node, context):
-    """An operand need not be stretched where another already has the size: the loop does it."""
+    """Nothing is stretched where another operand has the size: the loop does it."""
     operands = list(node.inputs)
     changed = False
     for i, operand in enumerate(operands):
@@ -212,7 +214,7 @@ def broadcast_in_elementwise(node, context):
 def factors_of_size(sizes: Sequence[Size]) -> tuple[int, Counter[Variable]]:
     """The product of sizes as a number and how often each variable occurs in it."""
     known, unknown = 1, Counter[Variable]()
-    pending = list(sizes)
+    pending: list[Any] = list(sizes)
     while pending:
         size = pending.pop()
         number = known_int(size)
@@ -241,7 +243,7 @@ def reshape_of_reshape(node, context):
 
 @node_rule(Reshape)
 def reshape_to_own_sizes(node, context):
-    """A reshape that only adds or drops axes of size 1 is a rearrangement, or nothing."""
+    """A reshape that adds or drops axes of size 1 is a rearrangement, or nothing."""
     x = node.inputs[0]
     have, want = context.sizes(x), context.sizes(node.output)
     long = [axis for axis, size in enumerate(x.type.shape) if size != 1]

@@ -10,10 +10,13 @@ the derivative of what it replaces: those look into whole products, see
 References
 ----------
 Mächler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr.
-Blanchard, Higham & Higham (2021), Accurately computing the log-sum-exp and softmax functions.
+Blanchard, Higham & Higham (2021), Accurately computing the log-sum-exp and softmax
+functions.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from workbench.compile.rewrite import (
     Context,
@@ -104,13 +107,13 @@ def one_minus_exp(x):
 
 @identity
 def log_of_minus_expm1(x):
-    """log(1 - exp(x)) cancels near 0 and at -inf; log1mexp takes the better of two forms. Mächler (2012)."""
+    """log(1 - exp(x)) cancels near 0; log1mexp has a form for it. Mächler (2012)."""
     return log(neg(expm1(x))), log1mexp(x)
 
 
 @identity
 def log1p_of_minus_exp(x):
-    """log(1 - exp(x)) cancels near 0; log1mexp takes the better of two forms. Mächler (2012)."""
+    """log(1 - exp(x)) cancels near 0; log1mexp has a form for it. Mächler (2012)."""
     return log1p(neg(exp(x))), log1mexp(x)
 
 
@@ -125,7 +128,7 @@ def log1p_of_exp(x):
 
 @identity
 def log_of_sigmoid(x):
-    """sigmoid(x) is 0 below -104 (float32), and its logarithm -inf; -softplus(-x) is x."""
+    """sigmoid(x) is 0 below -104 (float32), its logarithm -inf; -softplus(-x) is x."""
     return log(sigmoid(x)), neg(softplus(neg(x)))
 
 
@@ -193,15 +196,15 @@ def opposite(x: Variable, y: Variable) -> bool:
     return False
 
 
-def _exp_joins(factor: Variable, x: Variable, context: Context) -> Result:
+def _exp_joins(factor: Any, x: Variable, context: Context) -> Result:
     """exp(u) sigmoid(-u) = sigmoid(u)."""
     node = node_of(x, Sigmoid)
     u = factor.owner.inputs[0]
     return sigmoid(u) if node is not None and opposite(node.inputs[0], u) else None
 
 
-def _exp_cancels(factor: Variable, y: Variable, context: Context) -> Result:
-    """exp(u) / expm1(u) = -1 / expm1(-u), and exp(u) / (exp(u) + exp(v)) = sigmoid(u - v)."""
+def _exp_cancels(factor: Any, y: Variable, context: Context) -> Result:
+    """exp(u) / expm1(u), and exp(u) / (exp(u) + exp(v)) = sigmoid(u - v)."""
     u = factor.owner.inputs[0]
     node = node_of(y, Expm1)
     if node is not None and node.inputs[0] is u:
@@ -219,8 +222,9 @@ def _exp_cancels(factor: Variable, y: Variable, context: Context) -> Result:
 
 @node_rule(Mul, TrueDiv)
 def exp_in_product(node, context):
-    """exp(x) sigmoid(-x) is sigmoid(x), exp(x) / expm1(x) is -1 / expm1(-x): inf times 0 is neither.
+    """exp(x) sigmoid(-x) is sigmoid(x), and inf times 0 above 88.7 (float32).
 
+    In the same way exp(x) / expm1(x) is -1 / expm1(-x), and not inf / inf.
     So end the derivatives of log(1 + exp(x)), 1 / (1 + exp(x)), log(1 - exp(x)) and
     log(exp(x) + exp(y)).
     """
@@ -228,7 +232,7 @@ def exp_in_product(node, context):
 
 
 def push(node: Apply, context: Context, product: Product, *ops) -> Variable | None:
-    """A product or quotient in which a factor made by `ops` on one side was taken in by the other."""
+    """The product when one side took in a factor made by `ops` of the other."""
     x, y = node.inputs
     if isinstance(node.op, TrueDiv):
         for factor, path in factors(x, *ops):
@@ -259,8 +263,9 @@ def _joined(a: Result, b: Result, node: Apply, context: Context) -> Variable | N
 
 
 def sum_of_exps(variable: Variable) -> list[Variable]:
-    """The exponents when `variable` is a sum of at most 16 exponentials and nothing else."""
-    pending, found = [variable], []
+    """The exponents when `variable` is a sum of at most 16 exponentials."""
+    pending = [variable]
+    found: list[Variable] = []
     while pending and len(found) <= 16:
         node = node_of(pending.pop(), Add, Exp, DimShuffle)
         if node is None:
@@ -292,7 +297,7 @@ def log_of_added_exps(node):
 
 @node_rule(Log)
 def log_of_sum_of_exp(node):
-    """log(sum(exp(x))) with the maximum taken out of the exponents: Blanchard et al. (2021).
+    """Above 88.7 exp overflows float32: the maximum is taken out. Blanchard et al.
 
     An infinite maximum stays in, so that all -inf gives -inf and not NaN.
     """
@@ -303,23 +308,20 @@ def log_of_sum_of_exp(node):
     return LogSumExp(total.op.axes)(terms.inputs[0])
 
 
-def _sum_of_exp(factor: Variable, y: Variable, context: Context) -> Result:
+def _sum_of_exp(factor: Any, y: Variable, context: Context) -> Result:
     """exp(x) / sum(exp(x), keepdims), a softmax over one axis or several."""
     node = node_of(y, BroadcastTo)
     kept = node_of(node.inputs[0] if node else y, DimShuffle)
-    axes = None if kept is None else stretch_axes(kept)
-    total = None if axes is None else node_of(kept.inputs[0], Sum)
-    if (
-        total is None
-        or total.op.axes != axes
-        or total.inputs[0] is not factor
-        or _is_safe(factor, axes)
-    ):
+    total = None if kept is None else node_of(kept.inputs[0], Sum)
+    if total is None or total.inputs[0] is not factor:
+        return None
+    axes = total.op.axes
+    if stretch_axes(kept) != axes or _is_safe(factor, axes):
         return None
     return softmax_over(factor.owner.inputs[0], axes)
 
 
-def _is_safe(exponential: Variable, axes: tuple[int, ...]) -> bool:
+def _is_safe(exponential: Any, axes: tuple[int, ...]) -> bool:
     """Whether the maximum was taken out already, by a softmax over several axes."""
     shifted = node_of(exponential.owner.inputs[0], Sub)
     kept = None if shifted is None else node_of(shifted.inputs[1], DimShuffle)
@@ -327,7 +329,7 @@ def _is_safe(exponential: Variable, axes: tuple[int, ...]) -> bool:
     return top is not None and top.op.axes == axes
 
 
-def _exp_over_sum(factor: Variable, x: Variable, context: Context) -> Result:
+def _exp_over_sum(factor: Any, x: Variable, context: Context) -> Result:
     """exp(x) times what is divided by sum(exp(x)) before its axes were put back."""
     node = node_of(x, DimShuffle)
     axes = None if node is None else stretch_axes(node)
@@ -353,7 +355,7 @@ def _itself(factor: Variable, y: Variable, context: Context) -> Result:
 
 @node_rule(Mul, TrueDiv)
 def exp_over_sum_of_exp(node, context):
-    """exp(x) / sum(exp(x)) is softmax(x), inf / inf above 88.7 (float32) as it is written.
+    """exp(x) / sum(exp(x)) is softmax(x), and inf / inf above 88.7 (float32).
 
     The division may stand anywhere in the product: in the derivatives of
     log(sum(exp(x))) and of exp(x) / sum(exp(x)) itself it does.
@@ -381,7 +383,7 @@ def softmax_of_shifted(node):
 
 @node_rule(Log)
 def log_of_softmax(node):
-    """A probability below 1e-45 (float32) is 0 and its logarithm -inf; logsoftmax keeps it.
+    """Below 1e-45 (float32) a probability is 0, its logarithm -inf: use logsoftmax.
 
     Views between the two, such as the choice of one class a row, are taken of the
     logarithm.
@@ -400,7 +402,7 @@ def log_of_softmax(node):
     return result
 
 
-def _probability_joins(factor: Variable, x: Variable, context: Context) -> Result:
+def _probability_joins(factor: Any, x: Variable, context: Context) -> Result:
     """sigmoid(-u) exp(u) = sigmoid(u)."""
     node = node_of(x, Exp)
     if node is None or not isinstance(factor.owner.op, Sigmoid):
@@ -414,7 +416,7 @@ def _probability_joins(factor: Variable, x: Variable, context: Context) -> Resul
 
 @node_rule(Mul, TrueDiv)
 def probability_over_itself(node, context):
-    """Nothing divides by a probability: one below 1e-45 (float32) is 0, and 0 / 0 is NaN.
+    """Nothing divides by a probability: below 1e-45 (float32) it is 0, and 0 / 0 NaN.
 
     The loss brings in 1 / p and the derivative of a softmax or sigmoid p brings in p.
     Where they meet both go: of a cross-entropy remains p minus the target.
@@ -433,7 +435,7 @@ def probability_over_itself(node, context):
 
 @node_rule(Mul, TrueDiv, tags=["finite_math"])
 def switch_below_product(node):
-    """switch(c, a, 0) b is switch(c, a b, 0): no NaN where c is false and b is infinite.
+    """switch(c, a, 0) b is switch(c, a b, 0): no NaN where c is false and b infinite.
 
     So ``switch(x > 0, log(x), 0)`` keeps a finite gradient at 0. The 0 loses the sign
     of b.

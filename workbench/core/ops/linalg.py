@@ -32,7 +32,7 @@ class Dot(Opaque):
         if None not in inner and inner[0] != inner[1]:
             place = here()
             line = None if place is None else place.location
-            raise ShapeError(str(mismatch(x, y, x.type.shape, y.type.shape, line)))
+            raise ShapeError(mismatch(x, y, x.type.shape, y.type.shape, line))
         return [TensorType(x.dtype, (*x.type.shape[:-1], *y.type.shape[1:]))]
 
     def reference(self, x: Array, y: Array) -> Array:
@@ -44,7 +44,7 @@ class Dot(Opaque):
         """As for any op, with the sizes named when they do not fit."""
         x, y = inputs
         if x.shape[-1] != y.shape[0]:
-            raise ShapeError(str(mismatch(*node.inputs, x.shape, y.shape, node.origin.location)))
+            raise ShapeError(mismatch(*node.inputs, x.shape, y.shape, node.origin.location))
         return super().evaluate(node, inputs)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -91,7 +91,7 @@ class Gemm(Opaque):
         """As for any op, with the sizes named when they do not fit."""
         z, _, x, y = inputs
         if x.shape[-1] != y.shape[0]:
-            raise ShapeError(str(mismatch(*node.inputs[2:], x.shape, y.shape, node.origin.location)))
+            raise ShapeError(mismatch(*node.inputs[2:], x.shape, y.shape, node.origin.location))
         if z.shape != (*x.shape[:-1], *y.shape[1:]):
             raise ShapeError(f"cannot add a product of shape {(*x.shape[:-1], *y.shape[1:])} to an array of shape {z.shape}.")
         return super().evaluate(node, inputs)

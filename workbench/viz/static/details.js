@@ -97,7 +97,7 @@ function kernel(target, node, act) {
   if (mates.length) parts.push(`; with ${mates.length} more, `, link("select all", () =>
     act.pick(found.nodes)));
   const [first, last] = found.lines ?? [];
-  if (first) parts.push(" ", link(`lines ${first}–${last}`, () => act.open("source")));
+  if (first) parts.push(" · ", link(`lines ${first}–${last}`, () => act.open("source")));
   return parts;
 }
 
