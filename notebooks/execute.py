@@ -52,7 +52,8 @@ def execute(
     if parameters:
         set_parameters(notebook, parameters)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, km=kernel_manager(folder), timeout=SECONDS)
+        client = NotebookClient(notebook, timeout=SECONDS)
+        client.km = kernel_manager(folder)  # set afterwards, the client stops it in the end
         client.resources = {"metadata": {"path": folder}}
         if on_cell is not None:
             cells = len(notebook.cells)

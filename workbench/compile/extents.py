@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class Extents:
 
     def _own(self, variable: Variable) -> Sizes:
         return tuple(
-            self._once((axis, variable), lambda axis=axis: SizeOf(axis)(variable)) if size is None else size
+            self._once((axis, variable), partial(SizeOf(axis), variable)) if size is None else size
             for axis, size in enumerate(variable.type.shape)
         )
 

@@ -194,7 +194,7 @@ class NumpyProgram:
         for variable, array in zip(self.graph.inputs, arrays, strict=True):
             values[self.places[variable]] = array
         for place, leaf in self.leaves:
-            values[place] = leaf.data if isinstance(leaf, Constant) else leaf.storage[0]  # type: ignore[attr-defined]
+            values[place] = leaf.data if isinstance(leaf, Constant) else leaf.storage[0]
         for node, takes, gives in self.work:
             try:
                 made = node.op.evaluate(node, [values[k] for k in takes])

@@ -197,21 +197,20 @@ class Lowering:
 
     def wrap(self, index: Any, size: Size, axis: int) -> Index:
         """`index` counted from the end when negative, and checked unless it is a loop over that axis."""
-        index = _as_index(index)
-        tracer = Tracer(self.schedule, self.domain)
-        if tracer.in_range(index, size):
-            return index
+        at = _as_index(index)
+        if Tracer(self.schedule, self.domain).in_range(at, size):
+            return at
         extent = self.size(size)
-        level = self._level(index)
-        key = ("wrap", index.text, extent.text)
+        level = self._level(at)
+        key = ("wrap", at.text, extent.text)
         found = self._find(key)
         if found is not None:
             return Index(found[0], self._loops(found[1]))
         name = self._name("v")
-        given = index.factor()
+        given = at.factor()
         self.blocks[level].statements += [
             Let(name, "int64", f"{given} < 0 ? {given} + {extent.factor()} : {given}", self.node),
-            Check(f"{name} < 0 || {name} >= {extent.factor()}", "WB_INDEX", self.node, axis, index.text, extent.text),
+            Check(f"{name} < 0 || {name} >= {extent.factor()}", "WB_INDEX", self.node, axis, at.text, extent.text),
         ]
         self.blocks[level].names[key] = name
         return Index(name, self._loops(level))

@@ -116,7 +116,7 @@ def _storage(variable: Variable) -> list[Any]:
     if isinstance(variable, Shared):
         return variable.storage
     assert isinstance(variable, Constant)
-    return [np.require(variable.data, requirements="CA")]
+    return [np.require(variable.data, requirements=["C", "A"])]
 
 
 def make_c_program(graph: Graph) -> CProgram:

@@ -293,7 +293,7 @@ def _became(function: Function, node: Apply) -> str:
 def _plain_failure(function: Function, failure: tuple[int, int, int, int, int]) -> WorkbenchError:
     """The error for a failure that NumPy does not repeat: as the program reported it."""
     code, number, axis, a, b = failure
-    failing: Sequence[Apply] = function.program.text.failing
+    failing: Sequence[Apply] = function.program.text.failing if function.program else ()
     node = failing[number] if 0 <= number < len(failing) else None
     place = node.origin.location if node is not None else None
     what = f"{node.op}" if node is not None else function.name

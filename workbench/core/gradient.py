@@ -23,9 +23,25 @@ from workbench.core.ops.shape import BroadcastTo
 
 
 @overload
-def grad(cost: Variable | None, wrt: Variable, **options: Any) -> Variable: ...
+def grad(
+    cost: Variable | None,
+    wrt: Variable,
+    consider_constant: Sequence[Variable] = ...,
+    disconnected_inputs: str = ...,
+    known_grads: Mapping[Variable, Any] | None = ...,
+    return_disconnected: str = ...,
+) -> Variable: ...
+
+
 @overload
-def grad(cost: Variable | None, wrt: Sequence[Variable], **options: Any) -> list[Variable]: ...
+def grad(
+    cost: Variable | None,
+    wrt: Sequence[Variable],
+    consider_constant: Sequence[Variable] = ...,
+    disconnected_inputs: str = ...,
+    known_grads: Mapping[Variable, Any] | None = ...,
+    return_disconnected: str = ...,
+) -> list[Variable]: ...
 
 
 def grad(
@@ -35,7 +51,7 @@ def grad(
     disconnected_inputs: str = "raise",
     known_grads: Mapping[Variable, Any] | None = None,
     return_disconnected: str = "zero",
-) -> Variable | list[Variable | None]:
+) -> Any:
     """The gradient of a scalar with respect to variables.
 
     Parameters
@@ -95,7 +111,7 @@ def grad(
         results.append(gradient)
     if isinstance(wrt, Variable):
         assert results[0] is not None or return_disconnected == "none"
-        return results[0]  # type: ignore[return-value]
+        return results[0]
     return results
 
 
@@ -149,8 +165,8 @@ def _walk(
             given = [total(v) for v in node.outputs]
             if all(g is None for g in given):
                 continue
-            for variable, through, gradient in zip(node.inputs, passing[node], node.op.vjp(node, *given), strict=True):
-                if through and gradient is not None and variable not in constant and variable not in starts:
+            for variable, passes, gradient in zip(node.inputs, passing[node], node.op.vjp(node, *given), strict=True):
+                if passes and gradient is not None and variable not in constant and variable not in starts:
                     contributions.setdefault(variable, []).append(_fit(node, variable, gradient))
     for target in targets:
         total(target)

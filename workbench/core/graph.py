@@ -193,7 +193,7 @@ class Shared(Variable):
             error.args = (f"{self.name or 'the shared variable'}.set_value: {error}",)
             raise
         # A converted value may still share its memory: that of a subclass or a buffer.
-        self.storage[0] = np.require(array, requirements="CAW") if borrow else np.array(array, order="C")
+        self.storage[0] = np.require(array, requirements=["C", "A", "W"]) if borrow else np.array(array, order="C")
 
 
 class Apply:

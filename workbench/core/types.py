@@ -181,7 +181,7 @@ def _dtype_name(dtype: Any) -> str:
         name = ""
     if name not in DTYPES:
         raise DTypeError(f"{dtype!r} is no dtype of a tensor; use one of {', '.join(DTYPES)}.")
-    return name
+    return str(name)
 
 
 def _is_weak(value: Any) -> bool:

@@ -100,8 +100,8 @@ class CheckedProgram:
         dtype = np.dtype(variable.dtype)
         count = int(np.prod(shape)) * dtype.itemsize
         address = session.value(place.value)
-        memory = (ctypes.c_char * count).from_address(address) if count else b""
-        return np.frombuffer(memory, dtype).reshape(shape)
+        memory = (ctypes.c_char * count).from_address(address) if count else bytearray()
+        return np.frombuffer(memoryview(memory), dtype).reshape(shape)
 
     def _size(self, session: Any, size: Any) -> int:
         if isinstance(size, int):

@@ -4,6 +4,8 @@
 the Theano tradition. Everything here takes variables, NumPy arrays and Python numbers.
 """
 
+from typing import Any
+
 from workbench.core import operators as _operators
 from workbench.core.gradient import grad
 from workbench.core.graph import Constant, Shared, Variable, as_variable
@@ -123,11 +125,11 @@ where = switch
 TensorVariable = Variable
 
 
-def join(axis, *tensors):  # type: ignore[no-untyped-def]
+def join(axis: int, *tensors: Any) -> Variable:
     """The arrays one after the other along `axis`; the axis comes first here."""
     return concatenate(tensors, axis)
 
 
 del join_
 
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name != "inputs")
+__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in ("Any", "inputs"))

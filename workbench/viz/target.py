@@ -84,8 +84,8 @@ class Target:
     def source_lines(self) -> dict[Apply, int]:
         """The line of the generated code of each node of the graph that is run.
 
-        Of a node that was taken apart it is the last, which makes its value; of one whose
-        kernel is a mere call, the first of the kernel.
+        Of a node that was taken apart it is the last, which makes its value; of one
+        whose kernel is a mere call, the first of the kernel.
         """
         if self.record is None or self.record.source is None:
             return {}

@@ -115,8 +115,9 @@ class Indexed:
         found: list[tuple[Size, Size | None, int]] = []
         for entry, size in zip(self.entries([_as_size(v) for v in inputs]), shape, strict=True):
             if isinstance(entry, tuple):
-                first, length = slice_extent(*entry, size)
-                found.append((first, length, entry[2]))
+                start, stop, step = entry
+                first, length = slice_extent(start, stop, step, size)
+                found.append((first, length, step))
             else:
                 found.append((entry, None, 1))
         return found

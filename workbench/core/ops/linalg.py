@@ -44,7 +44,8 @@ class Dot(Opaque):
         """As for any op, with the sizes named when they do not fit."""
         x, y = inputs
         if x.shape[-1] != y.shape[0]:
-            raise ShapeError(mismatch(*node.inputs, x.shape, y.shape, node.origin.location))
+            a, b = node.inputs
+            raise ShapeError(mismatch(a, b, x.shape, y.shape, node.origin.location))
         return super().evaluate(node, inputs)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -91,7 +92,7 @@ class Gemm(Opaque):
         """As for any op, with the sizes named when they do not fit."""
         z, _, x, y = inputs
         if x.shape[-1] != y.shape[0]:
-            raise ShapeError(mismatch(*node.inputs[2:], x.shape, y.shape, node.origin.location))
+            raise ShapeError(mismatch(node.inputs[2], node.inputs[3], x.shape, y.shape, node.origin.location))
         if z.shape != (*x.shape[:-1], *y.shape[1:]):
             raise ShapeError(f"cannot add a product of shape {(*x.shape[:-1], *y.shape[1:])} to an array of shape {z.shape}.")
         return super().evaluate(node, inputs)
@@ -100,10 +101,10 @@ class Gemm(Opaque):
         """g for z; the sum of g dot(x, y) for alpha; alpha g through the product."""
         z, alpha, x, y = node.inputs
         assert g is not None
-        product = Dot()(x, y)
-        weighted = mul(g, product)
+        product = Dot().make_node(x, y)
+        weighted = mul(g, product.output)
         along = Sum(tuple(range(weighted.ndim)))(weighted)
-        return [g, along, *Dot().vjp(product.owner, mul(alpha, g))]
+        return [g, along, *Dot().vjp(product, mul(alpha, g))]
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The sizes of z."""

@@ -139,7 +139,7 @@ class Supremum(Max):
     What a softmax takes out of its exponents: unlike a maximum it exists over nothing.
     """
 
-    c_start: ClassVar[str | None] = "-INFINITY"
+    c_start: ClassVar[str] = "-INFINITY"
     needs_element: ClassVar[bool] = False
 
     def reference(self, x: Array) -> Array:

@@ -280,8 +280,12 @@ class SpecifyShape(View):
 
     def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
         """The sizes asked for, where one was."""
-        asked = [known_int(v) if known_int(v) is not None else v for v in node.inputs[1:]]
-        return [(axis, have, want) for axis, (have, want) in enumerate(zip(shapes[0], asked, strict=True)) if want != -1]
+        checks: list[tuple[int, Size, Size]] = []
+        for axis, (have, asked) in enumerate(zip(shapes[0], node.inputs[1:], strict=True)):
+            known = known_int(asked)
+            if known != -1:
+                checks.append((axis, have, asked if known is None else known))
+        return checks
 
     def source_index(self, node: Apply, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
         """The same place."""
