@@ -14,9 +14,10 @@ imports
 
 How
 ---
-Each peer runs in a process of its own, on one thread and pinned to one core, with arrays
-of its own kind (a JAX array for JAX) that stay where they are. Before a peer is timed its
-result is compared with NumPy's: a peer that computes something else gets no time.
+Each peer runs in a process of its own, on one thread and pinned to one core, with
+arrays of its own kind (a JAX array for JAX) that stay where they are. Before a peer is
+timed its result is compared with NumPy's: a peer that computes something else gets no
+time.
 
 Samples are interleaved: every peer gives one in turn, and the peer that begins moves on
 from round to round, so that other work on the machine meets all of them alike. A sample

@@ -103,19 +103,20 @@ class Table:
 
     def __init__(self, peers: Sequence[str], by: str) -> None:
         self.peers, self.by = peers, by
-        self.width = max(map(len, peers), default=0) + 1
+        self.widths = [max(len(name), 7) + 1 for name in peers]
 
     def head(self) -> str:
         """The names of the columns."""
-        cells = [f"{'':36}", *(f"{p:>{self.width}}" for p in self.peers)]
+        names = zip(self.peers, self.widths, strict=True)
+        cells = [f"{'':36}", *(f"{name:>{width}}" for name, width in names)]
         return " ".join([*cells, f"{'spread':>7}", *(f"{c:>8}" for c in COLUMNS)])
 
     def row(self, measured: Sequence[Measurement]) -> str:
         """One row: the time of each peer, then Workbench against the fastest other."""
         by_name = {m.peer: m for m in measured}
         cells = [f"{measured[0].title:36}"]
-        for name in self.peers:
-            cells.append(f"{self.cell(by_name.get(name)):>{self.width}}")
+        for name, width in zip(self.peers, self.widths, strict=True):
+            cells.append(f"{self.cell(by_name.get(name)):>{width}}")
         own = by_name.get(OWN)
         has_own = own is not None and bool(own.samples)
         spread = f"±{own.spread / own.median:.0%}" if own and has_own else ""
@@ -136,7 +137,7 @@ class Table:
         return quantity(self.value(measurement), measurement.unit)
 
     def verdict(self, measured: Sequence[Measurement]) -> list[str]:
-        """Ratio to the fastest peer, which peer, must, aim, and whether they are held."""
+        """Ratio to the fastest peer, its name, must, aim, and whether they are held."""
         good = {m.peer: self.value(m) for m in measured if m.samples and not m.error}
         others = {p: v for p, v in good.items() if not p.startswith(OWN)}
         best = min(others, key=lambda p: others[p]) if others else ""

@@ -92,6 +92,7 @@ class Process:
 
     def __init__(self, name: str, python: str, caches: Path, core: int | None) -> None:
         command = [python, "-m", "benchmarks.peers", name]
+        command += [] if core is None else [str(core)]
         self.log: IO[bytes] = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command,
@@ -102,8 +103,6 @@ class Process:
             stderr=self.log,
             text=True,
         )
-        if core is not None:
-            os.sched_setaffinity(self.process.pid, {core})
         try:
             self.version: str = self._listen()["version"]
         except PeerError:
@@ -191,7 +190,7 @@ class Setting:
 
 @contextmanager
 def processes(setting: Setting, caches: Path) -> Iterator[dict[str, Process]]:
-    """A process for each peer that there is; `setting` hears of versions and failures."""
+    """A process for each peer there is; `setting` hears of versions and failures."""
     with ExitStack() as stack:
         running = {}
         for name, python in setting.pythons.items():
@@ -236,7 +235,7 @@ def _try(measurement: Measurement, act: Any) -> dict[str, Any] | None:
 
 
 def measure_start(start: Start, setting: Setting) -> list[Measurement]:
-    """First results of new processes: one with an empty cache, one that finds it filled."""
+    """First results of two new processes; the second finds the cache of the first."""
     rows = []
     for name in setting.pythons:
         if name in setting.missing:

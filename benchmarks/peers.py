@@ -1,9 +1,9 @@
 """The peers: how each library is asked for a workload, and the process it is asked in.
 
-A peer has three methods, one a kind of workload; each returns a `Job`. Compilation, the
-device and the number of threads are what the library's own documentation advises for one
-CPU thread. ``python -m benchmarks.peers NAME`` is a peer's process: it reads one command
-a line from its input and answers each with a line, both JSON (`serve`).
+A peer has three methods, one a kind of workload; each returns a `Job`. How it compiles
+and where its arrays lie is what the library's own documentation advises for one CPU.
+``python -m benchmarks.peers NAME`` is a peer's process: it reads one command a line
+from its input and answers each with a line, both JSON (`serve`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SAMPLE_SECONDS = 0.01
 """A sample is at least so long: 100,000 times what the clock resolves."""
 
 TOLERANCE = 1e-4
-"""Largest relative difference from NumPy; float32 sums over 784 products differ by 1e-6."""
+"""Largest relative difference from NumPy; in float32 784 products differ by 1e-6."""
 
 
 @dataclass
@@ -418,7 +418,7 @@ class Server:
 
 
 def serve(name: str) -> None:
-    """Say hello, then answer commands until the input ends; failures are answers, too."""
+    """Say hello, then answer commands until the input ends; so are failures told."""
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # What a library prints must not come between the answers.
     try:
@@ -438,4 +438,6 @@ def serve(name: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2:  # Before the library looks how many cores there are.
+        os.sched_setaffinity(0, {int(sys.argv[2])})
     serve(sys.argv[1])

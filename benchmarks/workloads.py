@@ -39,13 +39,13 @@ class Workload:
     kind
         ``value``: a call returns ``expression(peer, *inputs)``.
         ``update``: a call replaces the state by ``expression(peer, *state)``.
-        ``train``: a call returns ``expression(peer, *inputs, *state)``, a loss, and takes
-        `rate` times its gradient from the state.
+        ``train``: a call returns ``expression(peer, *inputs, *state)``, a loss, and
+        takes `rate` times its gradient from the state.
     inputs, state
         Make the arrays, by name, equal in every process.
     step
-        For ``train``, the same step in NumPy: takes all arrays and the rate, changes the
-        state in place, returns the loss.
+        For ``train``, the same step in NumPy: takes all arrays and the rate, changes
+        the state in place, returns the loss.
     """
 
     name: str
@@ -79,7 +79,7 @@ def chain(peer: Any, x: Any) -> Any:
 
 
 def softmax_regression(peer: Any, x: Any, y: Any, W: Any, b: Any) -> Any:
-    """Mean cross-entropy of the classes `y` [n] under softmax(`x` [n, d] `W` [d, k] + `b`)."""
+    """Mean cross-entropy of the classes `y` [n] under softmax(x W + b), `x` [n, d]."""
     return peer.cross_entropy(x @ W + b, y)
 
 

@@ -4,7 +4,7 @@
     python notebooks/execute.py 01*     # only some
 
 A notebook runs in an empty folder, so that it leaves nothing behind, and on this very
-Python, whatever kernels are installed. What is kept says nothing about the machine.
+Python, whatever kernels are installed. What is stored says nothing about the machine.
 """
 
 from __future__ import annotations
@@ -28,45 +28,60 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(
-    path: Path,
+    notebook: NotebookNode,
     parameters: dict[str, Any] | None = None,
-    on_cell: Callable[[int, int], None] | None = None,
+    on_cell: Callable[[NotebookNode], None] | None = None,
+    on_text: Callable[[NotebookNode, str], None] | None = None,
 ) -> NotebookNode:
-    """The notebook with fresh outputs; the file is not changed.
+    """Run every cell of a notebook and put the outputs into it.
 
     Parameters
     ----------
-    path
-        The notebook.
+    notebook
+        It is changed, and returned.
     parameters
         Assigned in place of the cell tagged ``parameters``.
     on_cell
-        Called before each cell with its number, from 0, and the number of cells.
+        Called with each cell before its turn.
+    on_text
+        Called with a cell and what it prints, as it comes.
 
     Raises
     ------
     CellExecutionError
-        A cell failed; the message holds the cell and its error.
+        A cell failed. The outputs up to there, the error included, are in the notebook.
     """
-    notebook = nbformat.read(path, as_version=4)
     if parameters:
         set_parameters(notebook, parameters)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=SECONDS)
-        client.km = kernel_manager(folder)  # set afterwards, the client stops it in the end
+        client = Client(notebook, timeout=SECONDS, coalesce_streams=True)
+        client.km = kernel_manager(folder)  # set now, so that the client stops it
         client.resources = {"metadata": {"path": folder}}
+        client.on_text = on_text
         if on_cell is not None:
-            cells = len(notebook.cells)
-            client.on_cell_start = lambda cell, cell_index: on_cell(cell_index, cells)
+            client.on_cell_start = lambda cell, cell_index: on_cell(cell)
         client.execute()
     return notebook
+
+
+class Client(NotebookClient):
+    """A client that passes on what a cell prints while it runs."""
+
+    on_text: Callable[[NotebookNode, str], None] | None = None
+
+    def output(
+        self, outs: list[NotebookNode], msg: Any, display_id: str, cell_index: int
+    ) -> NotebookNode | None:
+        if self.on_text is not None and msg["msg_type"] == "stream":
+            self.on_text(self.nb.cells[cell_index], msg["content"]["text"])
+        return super().output(outs, msg, display_id, cell_index)
 
 
 def kernel_manager(folder: str) -> AsyncKernelManager:
     """What starts the kernel: this Python's own, whatever else is installed."""
     manager = AsyncKernelManager(kernel_name="python3")
     manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
-    if os.name == "posix":  # Sockets in a private folder rather than open ports.
+    if os.name == "posix":  # sockets in a private folder rather than open ports
         manager.transport = "ipc"
         manager.ip = os.path.join(folder, "kernel")
     return manager
@@ -76,21 +91,15 @@ def set_parameters(notebook: NotebookNode, parameters: dict[str, Any]) -> None:
     """Replace the cell tagged ``parameters`` by assignments."""
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
     if len(cells) != 1:
-        raise ValueError(f"one cell is tagged 'parameters', not {len(cells)}")
+        raise ValueError(f"one cell is to be tagged 'parameters', not {len(cells)}")
     lines = [f"{name} = {value!r}" for name, value in parameters.items()]
     cells[0].source = "\n".join(lines)
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
-    """Leave out what differs from run to run and machine to machine, and says nothing."""
-    notebook.metadata = {
-        "kernelspec": {
-            "display_name": "Python 3",
-            "language": "python",
-            "name": "python3",
-        },
-        "language_info": {"name": "python"},
-    }
+    """Leave out what only a live kernel can show, and what differs between machines."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -106,7 +115,8 @@ def main(patterns: list[str]) -> int:
         return 1
     for path in paths:
         print(path.name)
-        nbformat.write(tidy(execute(path)), path)
+        notebook = execute(nbformat.read(path, as_version=4))
+        nbformat.write(tidy(notebook), path)
     return 0
 
 

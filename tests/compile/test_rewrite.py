@@ -307,7 +307,8 @@ def test_uniform_value_looks_through_views():
 
     assert uniform_value(T.fill(x, 2.0).dimshuffle(1, 0)) == 2
     assert uniform_value(T.constant(np.arange(3))) is None
-    assert uniform_value(T.constant(np.full((2, 2), np.nan))) is None
+    assert np.isnan(uniform_value(T.constant(np.full((2, 2), np.nan))))
+    assert uniform_value(T.constant(np.array([0.0, -0.0]))) is None
     assert uniform_value(T.constant(np.zeros((0,)))) is None
     assert uniform_value(Constant(np.ones(10_001))) is None
     assert uniform_value(x) is None

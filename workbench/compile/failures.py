@@ -25,7 +25,7 @@ from workbench.core.errors import (
     ShapeError,
     WorkbenchError,
 )
-from workbench.core.evaluate import evaluate, run_node
+from workbench.core.evaluate import evaluate
 from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
 from workbench.core.ops.indexing import Put, Take
 from workbench.core.ops.linalg import Dot
@@ -59,22 +59,17 @@ def explain(
     raise completed(function, error).with_traceback(None) from None
 
 
-def explain_numpy(
+def explained(
     function: Function,
-    node: Apply,
-    inputs: Sequence[Array],
+    error: WorkbenchError | MemoryError,
+    node: Apply | None,
     args: Sequence[Array],
     live: Sequence[tuple[Variable, Array]],
-) -> None:
-    """Raise the error of one operation that NumPy ran, on arrays that are there still."""
-    try:
-        run_node(node, inputs)
-    except WorkbenchError as error:
-        said = completed(function, _repeated(function, args) or error)
-    except MemoryError:
-        sizes = [(v, a.shape, a.nbytes) for v, a in live]
-        said = out_of_memory(function, sizes, 0, node)
-    raise said.with_traceback(None) from None
+) -> WorkbenchError:
+    """The error of one operation that NumPy ran, completed; `live` are the values there were."""
+    if isinstance(error, WorkbenchError):
+        return completed(function, _repeated(function, args) or error).with_traceback(None)
+    return out_of_memory(function, [(v, a.shape, a.nbytes) for v, a in live], 0, node)
 
 
 def _repeated(function: Function, args: Sequence[Array]) -> WorkbenchError | None:
@@ -312,9 +307,9 @@ def _place_out_of_range(node: Apply, inputs: Sequence[Array]) -> str:
 
 def _look_text(function: Function, line: source.Location | None) -> str:
     """Where to see the graph: a magic in a notebook, else the function it calls."""
-    name = function.name if function.name.isidentifier() else ""
-    if not name or len(name) > NAME_WIDTH:
-        return ""
+    name = function.name
+    if not name.isidentifier() or len(name) > NAME_WIDTH or name in ("function", "eval"):
+        return ""  # nothing the user could type
     if line is not None and line.is_cell:
         return f"%symshow {name}     plain graph: %symshow {name} --before"
     return f"wb.debugprint({name})     plain graph: wb.debugprint({name}, before=True)"
@@ -346,6 +341,7 @@ def out_of_memory(
             variable.location.place if variable.location else "",
         ]
         for variable, shape, count in largest
+        if count >= largest[0][2] // 100
     ]
     report.table("large", ["", "type", "shape", "memory", "from"], rows)
     if node is not None:

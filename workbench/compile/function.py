@@ -10,21 +10,25 @@ Read next: :mod:`workbench.compile.pipeline`.
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any
 
-from workbench.compile import problems
+from workbench.compile import failures, problems
 from workbench.compile.modes import Mode, get_mode
 from workbench.compile.pipeline import CProgram, optimise, record, record_c, try_c
 from workbench.compile.record import Graph, Step
 from workbench.config import config
 from workbench.core import source
-from workbench.core.errors import ArgumentError, UnusedInputError
+from workbench.core.errors import WorkbenchError
+from workbench.core.evaluate import run_node
 from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable, clone, graph_inputs
 from workbench.core.types import Array
 
@@ -45,6 +49,8 @@ class Function:
     ----------
     name
         What it is called: as given, or the name it is assigned to.
+    calls
+        How many calls were begun; messages say which one failed.
     inputs
         The variables whose values a call takes.
     compilation
@@ -63,7 +69,7 @@ class Function:
         self.inputs = tuple(inputs)
         self.mode = mode
         self.name = name
-        self.calls_failed = 0
+        self.calls = 0
         self._form = form
         self._allow_downcast = allow_input_downcast
         start = time.perf_counter()
@@ -99,6 +105,7 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs for these inputs, in the form they were asked for; updates are applied."""
+        self.calls += 1
         result = self._run(*args, **kwargs)
         form = self._form
         if form == "one" or form == "list":
@@ -142,15 +149,15 @@ class Function:
         """
         given: list[Any] = list(args)
         if len(args) > len(self.inputs):
-            raise ArgumentError(problems.wrong_count(self, len(args)))
+            raise problems.wrong_count(self, args)
         if kwargs:
             names = [v.name for v in self.inputs]
             for name in kwargs:
                 if name not in names[len(args) :]:
-                    raise ArgumentError(problems.unknown_keyword(self, name, len(args)))
+                    raise problems.unknown_keyword(self, name)
             given += [kwargs[n] for n in names[len(args) :] if n is not None and n in kwargs]
         if len(given) != len(self.inputs):
-            raise ArgumentError(problems.wrong_count(self, len(given)))
+            raise problems.wrong_count(self, args, kwargs)
         fitted = []
         for number, (variable, value) in enumerate(zip(self.inputs, given, strict=True)):
             if isinstance(value, Shared):
@@ -163,7 +170,7 @@ class Function:
 
     def explain(self, failure: tuple[int, int, int, int, int], args: Sequence[Array]) -> None:
         """Raise the error for a failure of the compiled program, with the user's line."""
-        problems.explain(self, failure, args)
+        failures.explain(self, failure, args)
 
 
 class NumpyProgram:
@@ -183,6 +190,7 @@ class NumpyProgram:
             self.work.append((node, takes, [self._place(v) for v in node.outputs]))
         self.leaves = [(k, v) for v, k in self.places.items() if isinstance(v, Constant | Shared)]
         self.results = [self.places[v] for v in graph.results]
+        self._lock, self._pid = threading.RLock(), os.getpid()
 
     def _place(self, variable: Variable) -> int:
         return self.places.setdefault(variable, len(self.places))
@@ -190,21 +198,34 @@ class NumpyProgram:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run every operation, then commit all updates at once."""
         arrays = self.function.conform(args, kwargs)
+        with self._turn():
+            return self._run(arrays)
+
+    def _turn(self) -> AbstractContextManager[Any]:
+        """Calls with updates come one after the other; a forked process starts anew."""
+        if not self.graph.updates:
+            return nullcontext()
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        return self._lock
+
+    def _run(self, arrays: Sequence[Array]) -> Any:
         values: list[Any] = [None] * len(self.places)
         for variable, array in zip(self.graph.inputs, arrays, strict=True):
             values[self.places[variable]] = array
         for place, leaf in self.leaves:
             values[place] = leaf.data if isinstance(leaf, Constant) else leaf.storage[0]
-        for node, takes, gives in self.work:
-            try:
-                made = node.op.evaluate(node, [values[k] for k in takes])
-            except Exception:
-                problems.explain_numpy(self.function, node, [values[k] for k in takes])
-                raise
-            for place, array in zip(gives, made, strict=True):
-                values[place] = array
-        taken: set[int] = set()
-        results = [self._own(values[k], arrays, taken) for k in self.results]
+        node: Apply | None = None
+        try:
+            for node, takes, gives in self.work:
+                made = run_node(node, [values[k] for k in takes])
+                for place, array in zip(gives, made, strict=True):
+                    values[place] = array
+            node, taken = None, set[int]()
+            results = [self._own(values[k], arrays, taken) for k in self.results]
+        except (WorkbenchError, MemoryError) as error:
+            live = [(v, values[k]) for v, k in self.places.items() if values[k] is not None]
+            raise failures.explained(self.function, error, node, arrays, live) from None
         n = len(self.graph.outputs)
         storages = [shared.storage for shared, _ in self.graph.updates]
         # One C-level loop: no bytecode runs between two exchanges, so no interrupt either.
@@ -278,7 +299,7 @@ def function(
     chosen = get_mode(mode)
     label = name or _assigned_name() or "function"
     asked, form = _flatten(outputs)
-    inputs = [problems.checked_input(v, label) for v in inputs]
+    inputs = problems.checked_inputs(inputs, label)
     new_values = _new_values(updates, label)
     results = [*asked, *new_values.values()]
     results = _given(results, givens)
@@ -289,7 +310,6 @@ def function(
     for shared, new in zip(new_values, results[n:], strict=True):
         problems.check_update(shared, new, label)
     graph = Graph(tuple(leaves), tuple(results[:n]), tuple(zip(new_values, results[n:], strict=True)))
-    problems.check_duplicates(inputs, label)
     problems.check_missing(graph, label)
     _check_unused(graph, inputs, label, on_unused_input or config.on_unused_input)
     return Function(graph, inputs, chosen, label, form, allow_input_downcast)
@@ -310,17 +330,13 @@ def _new_values(updates: Updates, label: str) -> dict[Shared, Variable]:
     found: dict[Shared, Variable] = {}
     for shared, value in pairs:
         problems.check_update_target(shared, found, label)
-        found[shared] = value if isinstance(value, Variable) else as_variable(value, shared.dtype)
+        found[shared] = problems.update_value(shared, value, label)
     return found
 
 
 def _given(results: list[Variable], givens: Any) -> list[Variable]:
     pairs = list(givens.items() if isinstance(givens, Mapping) else givens or ())
-    replace = {}
-    for variable, value in pairs:
-        other = value if isinstance(value, Variable) else as_variable(value, variable.dtype)
-        problems.check_given(variable, other)
-        replace[variable] = other
+    replace = {variable: problems.given_value(variable, value) for variable, value in pairs}
     return clone(results, replace) if replace else results
 
 
@@ -357,18 +373,19 @@ def _check_unused(graph: Graph, inputs: Sequence[Variable], label: str, action: 
     used = set(graph_inputs(graph.results, graph.inputs))
     for number, (variable, leaf) in enumerate(zip(inputs, graph.inputs, strict=True)):
         if leaf not in used:
-            text = problems.unused_input(label, number, variable)
+            error = problems.unused_input(label, number, variable)
             if action == "raise":
-                raise UnusedInputError(text)
-            warnings.warn(text, stacklevel=3)
+                raise error
+            warnings.warn(str(error), stacklevel=3)
 
 
 def _assigned_name() -> str:
-    """The name on the left of the ``=`` in the line that calls :func:`function`."""
+    """The name on the left of the ``=`` before the call of :func:`function`."""
     place = source.here()
     if place is None:
         return ""
-    found = re.match(r"\s*([A-Za-z_]\w*)\s*(?::[^=]+)?=[^=]", place.location.text)
+    before = place.location.text[: place.location.column]
+    found = re.search(r"(?:^|[;:=])\s*(?:[\w.]+\.)?([^\W\d]\w*)\s*(?::[^=;]+)?=\s*$", before)
     return found.group(1) if found else ""
 
 

@@ -147,33 +147,62 @@ def _memory_inputs(schedule: Schedule) -> list[Variable]:
     return [*graph.inputs, *shared, *constants]
 
 
-def kernels_of(program: CProgram, after: Graph) -> tuple[Kernel, ...]:
+class Recorded:
+    """Finds the node of the optimised graph that a node of the program is, or is part of.
+
+    Scheduling copies nodes (with their origin) and expands composites (whose parts say what
+    they replace); people know the nodes of the optimised graph.
+    """
+
+    def __init__(self, after: Graph) -> None:
+        self._known = set(after.nodes())
+        self._by_origin = {(id(node.origin), node.op): node for node in self._known}
+
+    def __call__(self, node: Apply) -> Apply:
+        """The known node, or `node` itself when there is none."""
+        seen: Apply | None = node
+        while seen is not None:
+            if seen in self._known:
+                return seen
+            same = self._by_origin.get((id(seen.origin), seen.op))
+            if same is not None:
+                return same
+            seen = seen.origin.replaces
+        return node
+
+
+def kernels_of(program: CProgram, recorded: Recorded) -> tuple[Kernel, ...]:
     """The program's steps for the record, in terms of the nodes of the optimised graph."""
-    known = set(after.nodes())
     made = []
-    for number, unit in enumerate(program.plan.order):
-        nodes = dict.fromkeys(as_recorded(node, known) for node in unit.unit.nodes)
+    plan = program.plan
+    for number, unit in enumerate(plan.order):
         made.append(
             Kernel(
                 number,
                 {"library": "blas", "host": "host"}.get(unit.unit.role, "loops"),
-                tuple(nodes),
+                tuple(dict.fromkeys(recorded(node) for node in unit.unit.nodes)),
                 tuple(sorted(reads_of(unit, program.schedule), key=lambda v: v.label())),
                 unit.writes,
-                {v: program.plan.in_place[v] for v in unit.writes if v in program.plan.in_place},
-                number >= len(program.plan.order) - program.plan.commits,
+                {v: plan.in_place[v] for v in unit.writes if v in plan.in_place},
+                number >= len(plan.order) - plan.commits,
                 program.text.spans[number],
             )
         )
     return tuple(made)
 
 
-def as_recorded(node: Apply, known: set[Apply]) -> Apply:
-    """The node of the optimised graph that a node of the program is, or is part of."""
-    seen = node
-    while seen not in known and seen.origin.replaces is not None:
-        seen = seen.origin.replaces
-    return seen if seen in known else node
+def lines_of(program: CProgram, recorded: Recorded) -> dict[Apply, int]:
+    """The line where each node is computed: its own first, the last of a composite's parts."""
+    lines: dict[Apply, int] = {}
+    for number, line in enumerate(program.text.lines, 1):
+        if line.node is None:
+            continue
+        node = recorded(line.node)
+        if node.op == line.node.op:
+            lines.setdefault(node, number)
+        else:
+            lines[node] = number
+    return lines
 
 
 def record(name: str, mode: Mode, before: Graph, after: Graph, steps: Sequence[Step], seconds: dict[str, float]) -> Compilation:
@@ -184,15 +213,11 @@ def record(name: str, mode: Mode, before: Graph, after: Graph, steps: Sequence[S
 def record_c(compilation: Compilation, program: CProgram) -> Compilation:
     """The record with its kernels, source and compiler command."""
     assert program.module is not None
-    known = set(compilation.after.nodes())
-    lines: dict[Apply, int] = {}
-    for number, line in enumerate(program.text.lines, 1):
-        if line.node is not None:
-            lines.setdefault(as_recorded(line.node, known), number)
+    recorded = Recorded(compilation.after)
     return replace(
         compilation,
-        kernels=kernels_of(program, compilation.after),
-        source=Source(program.text.text, lines),
+        kernels=kernels_of(program, recorded),
+        source=Source(program.text.text, lines_of(program, recorded)),
         backend="c",
         seconds={**compilation.seconds, **program.seconds, "compile": program.module.seconds},
         command=tuple(program.module.command),

@@ -1,40 +1,45 @@
-"""What to say when a function cannot be made, or a call fails.
+"""What to say when a function cannot be made, or is called with what does not fit.
 
-Each text has the shape that :class:`~workbench.core.errors.Report` lays out: what happened
-with the user's names and numbers, their line, a table of the inputs, the operation and how
-it came to be, when it happened, and what to do. Nobody is asked to run again without
-optimisation: lines survive rewriting.
+Each text has the shape that :class:`~workbench.core.errors.Report` lays out: what is wrong
+with the user's names and numbers, their line with carets under the argument at fault, how
+it came to be, and what to do.
+
+Read next: :mod:`workbench.compile.failures`, for calls that fail while they run.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from workbench.compile.failures import call_text, short
 from workbench.compile.record import Compilation, Graph
 from workbench.core import source
 from workbench.core.errors import (
     ArgumentError,
     DTypeError,
     MissingInputError,
-    OutOfRangeError,
     Report,
     ShapeError,
+    UnusedInputError,
     UpdateTypeError,
     WorkbenchError,
 )
-from workbench.core.evaluate import evaluate, run_node
-from workbench.core.graph import Apply, Constant, Shared, Variable, clients, graph_inputs
-from workbench.core.types import Array
+from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable, graph_inputs, path_between
+from workbench.core.ops.elementwise import Cast, DimShuffle
+from workbench.core.types import Array, TensorType, count
 
 if TYPE_CHECKING:
     from workbench.compile.function import Function
 
-OUT_OF_MEMORY = 1
+E = TypeVar("E", bound=WorkbenchError)
+
+INPUTS, UPDATES = (0, "inputs"), (2, "updates")
+"""Where arguments of ``function`` stand in a call."""
 
 
 def _here() -> source.Location | None:
@@ -42,32 +47,53 @@ def _here() -> source.Location | None:
     return None if place is None else place.location
 
 
-def made_text(variable: Variable) -> str:
-    """``y: int64 vector, In [4] line 2  y = T.lvector("y")``."""
+def _argument(position: int, keyword: str, element: int | None = None) -> source.Location | None:
+    """The place of one argument of the user's call of ours."""
+    call = _here()
+    return None if call is None else call.argument(position, keyword, element)
+
+
+def _error(kind: type[E], report: Report) -> E:
+    error = kind(report)
+    error.line = report.location
+    return error
+
+
+def _made(variable: Variable) -> str:
+    """``y: int64 vector, In [4] line 2``."""
     place = variable.location
-    return f"{variable.label()}: {variable.type}" + (f", {place}" if place else "")
+    return f"{short(variable.label())}: {variable.type}" + (f", {place.place}" if place else "")
 
 
-# --- when a function is made -------------------------------------------------------------
+def _made_at(function_name: str) -> str:
+    """Where the function is made, for a report that shows another line."""
+    place = _here()
+    return f"{function_name} is made" + (f", {place.place}" if place else "")
 
 
-def checked_input(variable: Any, label: str) -> Variable:
-    """The variable, if it can be an input."""
-    if not isinstance(variable, Variable):
-        raise ArgumentError(f"{label}: inputs must be symbolic variables, got {variable!r} of type {type(variable).__name__}.")
-    if isinstance(variable, Constant):
-        raise ArgumentError(f"{label}: {variable.label()} is a constant and cannot be an input.")
-    return variable
+# --- inputs ------------------------------------------------------------------------------
 
 
-def check_duplicates(inputs: Sequence[Variable], label: str) -> None:
-    """Raise when an input is listed twice."""
+def checked_inputs(inputs: Any, label: str) -> list[Variable]:
+    """The inputs as a list, if each can be one and none is there twice."""
+    if isinstance(inputs, Variable) or not isinstance(inputs, Sequence):
+        shown = inputs.label() if isinstance(inputs, Variable) else repr(inputs)
+        report = Report(f"{label}: inputs must be a list of variables, got {short(shown)}.", _argument(*INPUTS))
+        raise _error(ArgumentError, report.add("hint", f"write function([{short(shown)}], …)."))
     seen: set[Variable] = set()
     for number, variable in enumerate(inputs):
+        place = _argument(*INPUTS, number)
+        if not isinstance(variable, Variable):
+            report = Report(f"{label}: input number {number} must be a variable, got {short(repr(variable))}.", place)
+            raise _error(ArgumentError, report.add("hint", "make one, as T.matrix('x') or T.lscalar('n')."))
+        if isinstance(variable, Constant):
+            report = Report(f"{label}: input number {number} is the constant {short(variable.label())}.", place)
+            raise _error(ArgumentError, report.add("hint", "an input is a variable whose value a call gives."))
         if variable in seen:
-            report = Report(f"{label} lists {variable.label()} twice among its inputs (again as number {number}).", _here())
-            raise ArgumentError(str(report.add("hint", "list every input once; a call may pass the same array for two.")))
+            report = Report(f"{label} lists {short(variable.label())} twice among its inputs (again as number {number}).", place)
+            raise _error(ArgumentError, report.add("hint", "list it once; a call may pass one array for two inputs."))
         seen.add(variable)
+    return list(inputs)
 
 
 def check_missing(graph: Graph, label: str) -> None:
@@ -75,110 +101,186 @@ def check_missing(graph: Graph, label: str) -> None:
     for leaf in graph_inputs(graph.results, graph.inputs):
         if leaf in graph.inputs or isinstance(leaf, Constant | Shared):
             continue
-        name = leaf.label()
-        report = Report(f"{label} needs the value of {name}, but {name} is neither an input nor shared.", _here())
+        name = short(leaf.label())
+        report = Report(f"{label} needs the value of {name}, but {name} is neither an input nor shared.", _argument(*INPUTS))
         report.add("path", _path(leaf, graph))
-        report.add("made", made_text(leaf))
-        names = ", ".join(v.name or "…" for v in (*graph.inputs, leaf))
-        report.add("hint", f"write function([{names}], …), or give it a value with givens={{{name}: …}}.")
-        error = MissingInputError(str(report))
-        error.line = report.location
-        raise error
+        report.add("made", _made(leaf))
+        names = ", ".join(short(v.name or "…") for v in (*graph.inputs, leaf))
+        report.add("hint", f"write function([{short(names, 40)}], …), or give it a value with givens={{{name}: …}}.")
+        raise _error(MissingInputError, report)
 
 
 def _path(leaf: Variable, graph: Graph) -> str:
-    """How a leaf reaches an output: at most five operations."""
-    readers = clients(graph.results, graph.inputs)
-    steps, at = [leaf.label()], leaf
-    for _ in range(5):
-        if at not in readers:
-            break
-        node = readers[at][0][0]
-        place = node.origin.location
-        steps.append(f"{node.op}" + (f" ({place.place})" if place else ""))
-        at = node.outputs[0]
-    else:
-        steps.append("…")
+    """How a leaf reaches a result on a shortest way, with the user's lines."""
+    ways = (path_between(leaf, result, lambda node, position: True) for result in graph.results)
+    way = next((way for way in ways if way), [])
+    steps, place = [short(leaf.label())], ""
+    for node in way:
+        if isinstance(node.op, Cast | DimShuffle):
+            continue  # made so that types fit; nobody wrote it
+        where = node.origin.location.place if node.origin.location else ""
+        name = short(node.outputs[0].name or str(node.op), 16)
+        steps.append(name + (f" ({where})" if where and where != place else ""))
+        place = where
+    if len(steps) > 5:
+        steps[3:-1] = ["…"]
     return " → ".join(steps)
 
 
-def unused_input(label: str, number: int, variable: Variable) -> str:
-    """The text for an input that no output needs."""
-    report = Report(f"{label} does not use its input number {number}, {variable.label()}.", _here())
-    report.add("made", made_text(variable))
-    return str(
-        report.add("hint", "leave it out, or pass on_unused_input='ignore' (or 'warn') to function, if it is meant to be there.")
+def unused_input(label: str, number: int, variable: Variable) -> UnusedInputError:
+    """The error, or warning, for an input that no output needs."""
+    name = short(variable.label())
+    report = Report(f"{label} does not use its input number {number}, {name}.", _argument(*INPUTS, number))
+    report.add("made", _made(variable))
+    return _error(
+        UnusedInputError,
+        report.add("hint", "leave it out, or pass on_unused_input='ignore' (or 'warn') if it is meant to be there."),
     )
+
+
+# --- updates and givens ------------------------------------------------------------------
+
+
+def fitting_constant(value: Any, like: Variable) -> Variable:
+    """A number or array as a constant of the dtype of a variable, never rounded silently."""
+    if isinstance(value, Variable):
+        return value
+    shape = (None,) * np.ndim(value)
+    return as_variable(TensorType(like.dtype, shape).filter(value))
 
 
 def check_update_target(shared: Any, found: Mapping[Shared, Any], label: str) -> None:
     """Raise when something else than a shared variable, or one twice, is to be updated."""
     if not isinstance(shared, Shared):
-        name = shared.label() if isinstance(shared, Variable) else repr(shared)
-        report = Report(f"{label}: only shared variables can be updated, {name} is none.", _here())
-        raise UpdateTypeError(str(report.add("hint", f"make it with wb.shared(value, name={name!r}).")))
+        name = short(shared.label() if isinstance(shared, Variable) else repr(shared))
+        report = Report(f"{label}: only shared variables can be updated, {name} is none.", _argument(*UPDATES))
+        raise _error(UpdateTypeError, report.add("hint", "make it with wb.shared(value, name=…)."))
     if shared in found:
-        raise UpdateTypeError(str(Report(f"{label}: {shared.label()} is updated twice.", _here())))
+        report = Report(f"{label}: {short(shared.label())} is updated twice.", _argument(*UPDATES))
+        raise _error(UpdateTypeError, report.add("hint", "keep one of the two; all updates happen at once."))
+
+
+def update_value(shared: Shared, value: Any, label: str) -> Variable:
+    """What a shared variable is updated with, as a variable."""
+    try:
+        return fitting_constant(value, shared)
+    except (DTypeError, ShapeError) as error:
+        report = Report(f"{label}: the update of {short(shared.label())} {error}.", _argument(*UPDATES))
+        report.add("made", _made(shared))
+    raise _error(UpdateTypeError, report)
 
 
 def check_update(shared: Shared, new: Variable, label: str) -> None:
     """Raise when a new value is of another type than its shared variable."""
-    if shared.type.accepts(new.type) or (shared.dtype == new.dtype and _may_fit(shared, new)):
+    if shared.dtype == new.dtype and shared.ndim == new.ndim and _may_fit(shared, new):
         return
-    name = shared.label()
-    report = Report("", _here())
+    name = short(shared.label())
+    place = new.location if new.owner is not None else _argument(*UPDATES)
     if shared.dtype != new.dtype:
-        shapes = "shapes agree" if shared.ndim == new.ndim else f"{new.ndim} axes against {shared.ndim}"
-        report.headline = f"update of {name} is {new.dtype} but {name} is {shared.dtype} ({shapes}: {shared.storage[0].shape})."
-        chain = _where_dtype_enters(new, new.dtype)
-        report.add("chain", " → ".join(chain))
-        report.add("hint", _dtype_hint(shared, new))
+        shape = shared.storage[0].shape
+        shapes = f"shapes agree: {shape}" if shared.ndim == new.ndim else f"{new.ndim} axes, not {shared.ndim}"
+        report = Report(f"update of {name} is {new.dtype} but {name} is {shared.dtype} ({shapes}).", place)
+        _say_where_dtype_enters(report, shared, new)
     else:
-        report.headline = f"update of {name} is {new.type} but {name} is {shared.type}."
-        report.add("made", made_text(shared))
-        report.add("hint", "reduce or reshape the new value so that it has the same axes.")
-    error = UpdateTypeError(str(report))
-    error.line = report.location
-    raise error
+        report = Report(f"update of {name} is a {new.type} but {name} is a {shared.type}.", place)
+        report.add("made", _made(shared))
+        report.add("hint", "reduce, reshape or broadcast the new value so that it has the same axes.")
+    report.parts.insert(len(report.parts) - 1, ("when", _made_at(label)))
+    raise _error(UpdateTypeError, report)
 
 
 def _may_fit(shared: Shared, new: Variable) -> bool:
-    return shared.ndim == new.ndim and all(
-        a is None or b is None or a == b for a, b in zip(shared.type.shape, new.type.shape, strict=True)
-    )
+    pairs = zip(shared.type.shape, new.type.shape, strict=True)
+    return all(a is None or b is None or a == b for a, b in pairs)
 
 
-def _where_dtype_enters(variable: Variable, dtype: str) -> list[str]:
-    """From the leaf or operation where a dtype first appears to the update."""
-    chain: list[str] = []
-    at: Variable | None = variable
-    while at is not None and len(chain) < 8:
-        place = at.location
-        chain.append(f"{at.label()}: {at.dtype}" + (f" ({place.place})" if place else ""))
-        node: Apply | None = at.owner
-        at = None
-        if node is not None:
-            at = next((v for v in node.inputs if v.dtype == dtype), None)
-    return chain[::-1]
+def _say_where_dtype_enters(report: Report, shared: Shared, new: Variable) -> None:
+    """Point at the operand that brought the dtype, and show how it spread to the update."""
+    readers = list(_way_of_dtype(new))
+    leaf, reader, position = new, None, 0
+    if readers:
+        reader, position, leaf = readers[-1]
+    if reader is not None and reader.origin.location is not None:
+        report.location = reader.origin.location.operand(position, leaf.name)
+        report.note = f"{new.dtype} enters here"
+    name = leaf.name or (report.location.expression if report.location and reader is not None else "")
+    name = short(name or leaf.label())
+    chain = [f"{name}: {leaf.type}" + _how_it_came(leaf, report.location)]
+    for node, _, _ in reversed(readers):
+        place = node.origin.location
+        text = place.expression if place is not None else str(node.op)
+        step = f"{short(text)}: {node.outputs[0].dtype}"
+        if step not in chain:
+            chain.append(step)
+    if len(chain) > 4:
+        chain[2:-1] = ["…"]
+    report.add("chain", " → ".join(chain))
+    report.add("hint", _dtype_cure(leaf, name, shared.dtype, new.dtype))
 
 
-def _dtype_hint(shared: Shared, new: Variable) -> str:
-    leaf: Variable = new
-    while leaf.owner is not None:
-        following = next((v for v in leaf.owner.inputs if v.dtype == new.dtype), None)
-        if following is None:
+def _way_of_dtype(new: Variable) -> Iterator[tuple[Apply, int, Variable]]:
+    """From the update down to where its dtype comes from: who reads, as which operand, what."""
+    at = new
+    while at.owner is not None:
+        node = at.owner
+        operands = [_as_written(v, node) for v in node.inputs]
+        position = next((k for k, v in enumerate(operands) if v.dtype == new.dtype), None)
+        if position is None or isinstance(node.op, Cast):
+            return
+        at = operands[position]
+        yield node, position, at
+
+
+def _as_written(variable: Variable, reader: Apply) -> Variable:
+    """An operand without the casts and axes that were added at its reader's own place."""
+    while variable.owner is not None and isinstance(variable.owner.op, Cast | DimShuffle):
+        if variable.owner.origin.location != reader.origin.location:
             break
-        leaf = following
-    if leaf.owner is None and new.dtype == "float64":
-        return f"make {leaf.label()} {shared.dtype}, as np.{shared.dtype}(…), or cast the new value: T.cast(…, '{shared.dtype}')."
-    return f"cast the new value: T.cast(…, '{shared.dtype}')."
+        variable = variable.owner.inputs[0]
+    return variable
 
 
-def check_given(variable: Variable, value: Variable) -> None:
-    """Raise when what is given for a variable is of another type."""
-    if variable.dtype != value.dtype or variable.ndim != value.ndim:
-        report = Report(f"givens: {variable.label()} is {variable.type}, but {value.label()} is {value.type}.", _here())
-        raise DTypeError(str(report.add("hint", f"give it a value of {variable.dtype} with {variable.ndim} axes; T.cast helps.")))
+def _how_it_came(leaf: Variable, shown: source.Location | None) -> str:
+    place = leaf.location
+    where = f", {place.place}" if place and (shown is None or place.place != shown.place) else ""
+    if isinstance(leaf, Constant):
+        return f"{where} (a NumPy {leaf.dtype})" if leaf.ndim == 0 else f"{where} (a constant)"
+    if isinstance(leaf, Shared):
+        return f"{where} (shared)"
+    return where + (f" ({short(str(leaf.owner.op), 20)})" if leaf.owner is not None else "")
+
+
+def _dtype_cure(leaf: Variable, name: str, wanted: str, dtype: str) -> str:
+    cast = f"cast the new value: T.cast(…, '{wanted}')."
+    if leaf.owner is not None:
+        return cast
+    floats = " before it is made" if wanted == "float32" and dtype == "float64" else ""
+    default = f" Or set wb.config.floatX = 'float32'{floats}." if floats else ""
+    if isinstance(leaf, Constant) and leaf.ndim == 0:
+        return f"make {name} a np.{wanted}, or a Python number, which adapts.{default}"
+    if isinstance(leaf, Constant | Shared):
+        return f"make {name} from an array of dtype {wanted}, or {cast}{default}"
+    return f"declare {name} with dtype='{wanted}', or {cast}{default}"
+
+
+def given_value(variable: Any, value: Any) -> Variable:
+    """What is given for a variable, as a variable of its type."""
+    if not isinstance(variable, Variable):
+        report = Report(f"givens: a variable must be replaced, got {short(repr(variable))}.", _argument(3, "givens"))
+        raise _error(ArgumentError, report)
+    name = short(variable.label())
+    try:
+        other = fitting_constant(value, variable)
+    except (DTypeError, ShapeError) as error:
+        report = Report(f"givens: the value for {name} {error}.", _argument(3, "givens"))
+        report.add("made", _made(variable))
+        raise _error(DTypeError, report) from None
+    if variable.dtype == other.dtype and variable.ndim == other.ndim:
+        return other
+    given = short(other.label())
+    report = Report(f"givens: {name} is a {variable.type}, but {given} is a {other.type}.", _argument(3, "givens"))
+    cure = f"give it a {TensorType(variable.dtype, (None,) * variable.ndim)}; T.cast and dimshuffle help."
+    raise _error(DTypeError, report.add("hint", cure))
 
 
 def without_compiler(compilation: Compilation) -> Compilation:
@@ -186,125 +288,56 @@ def without_compiler(compilation: Compilation) -> Compilation:
     return replace(compilation, backend="numpy", backend_reason="no working C compiler")
 
 
-# --- when a call is wrong ----------------------------------------------------------------
+# --- arguments of a call -----------------------------------------------------------------
 
 
-def wrong_count(function: Function, given: int) -> str:
-    """The text for a wrong number of arguments."""
-    names = ", ".join(v.name or f"argument {k}" for k, v in enumerate(function.inputs)) or "nothing"
-    return f"{function.name}() takes {len(function.inputs)} arguments ({names}), got {given}."
+def wrong_count(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> ArgumentError:
+    """The error for a wrong number of arguments."""
+    names = [short(v.name or f"argument {k}") for k, v in enumerate(function.inputs)]
+    listed = f" ({short(', '.join(names), 60)})" if names else ""
+    given = len(args) + len(kwargs or ())
+    text = f"{short(function.name)}() takes {count(len(names), 'argument', 'arguments')}{listed}, got {given}"
+    missing = [n for n, v in list(zip(names, function.inputs, strict=True))[len(args) :] if v.name not in (kwargs or ())]
+    place = _here()
+    if given > len(names):
+        place = _argument(len(names), "")
+    elif missing:
+        text += f": {short(', '.join(missing), 40)} {'is' if len(missing) == 1 else 'are'} missing"
+    return _error(ArgumentError, Report(text + ".", place).add("when", f"{call_text(function)}, call {function.calls}"))
 
 
-def unknown_keyword(function: Function, name: str, given: int) -> str:
-    """The text for a keyword that is no input, or one that was given already."""
+def unknown_keyword(function: Function, name: str) -> ArgumentError:
+    """The error for a keyword that is no input, or one that was given already."""
     names = [v.name for v in function.inputs if v.name]
+    what, place = short(function.name), _argument(len(names), name)
     if name in names:
-        return f"{function.name}() got two values for {name}."
+        return _error(ArgumentError, Report(f"{what}() got two values for {short(name)}.", place))
     near = difflib.get_close_matches(name, names, 1, 0)
-    return f"{function.name}() has no input {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
+    report = Report(f"{what}() has no input {short(repr(name))}.", place)
+    return _error(ArgumentError, report.add("hint", f"did you mean {short(repr(near[0]))}?" if near else ""))
 
 
 def bad_argument(function: Function, number: int, variable: Variable, value: Any, error: Exception) -> Exception:
     """The error for an argument of another type."""
-    name = variable.name or f"input {number}"
-    report = Report(f"{function.name}(): argument {number}, {name}, {error}.", _here())
-    report.add("made", made_text(variable))
-    array = np.asarray(value) if not isinstance(error, DTypeError) or hasattr(value, "dtype") else None
+    name = short(variable.name or f"input {number}")
+    place = _argument(number, variable.name or "")
+    report = Report(f"{short(function.name)}(): argument {number}, {name}, {error}.", place)
+    report.add("made", _made(variable))
+    mine = place.expression if place is not None else ""
+    mine = mine if mine.isidentifier() else name
     if isinstance(error, DTypeError):
-        cure = f'{name}.astype("{variable.dtype}") once when loading, or ' if array is not None else ""
+        cure = f'{mine}.astype("{variable.dtype}") once when loading, or ' if hasattr(value, "dtype") else ""
         report.add("hint", f"{cure}function(…, allow_input_downcast=True). Nothing was rounded silently.")
-    elif array is not None and array.ndim != variable.ndim:
-        report.add("hint", _rank_hint(array, variable.ndim, name))
-    made = (DTypeError if isinstance(error, TypeError) else ShapeError)(str(report))
-    made.line = report.location
-    return made
+    elif isinstance(error, ShapeError):
+        report.add("hint", _rank_hint(np.asarray(value), variable.ndim, mine))
+    return _error(DTypeError if isinstance(error, TypeError) else ShapeError, report)
 
 
 def _rank_hint(array: Array, rank: int, name: str) -> str:
+    if array.ndim == rank:
+        return ""
     if array.ndim == rank - 1:
         return f"to pass a single one, add an axis: {name}[None]."
     if array.ndim > rank:
         return f"reshape it, as {name}.reshape({', '.join(['-1'] + ['…'] * (rank - 1))})." if rank else "pass one number."
     return f"pass an array with {rank} axes."
-
-
-# --- when a call fails -------------------------------------------------------------------
-
-
-def explain(function: Function, failure: tuple[int, int, int, int, int], args: Sequence[Array]) -> None:
-    """Raise the error for a failure of the compiled program.
-
-    The call is repeated in NumPy on the graph as the user built it, up to the operation at
-    fault, so the message has the user's names, values and line whatever was fused.
-    """
-    code, _, _, a, _ = failure
-    if code == OUT_OF_MEMORY:
-        raise MemoryError(f"{function.name}(): no memory for {a} bytes." if a else f"{function.name}(): no memory for its outputs.")
-    for graph in (function.compilation.before, function.compilation.after):
-        values = dict(zip(graph.inputs, args, strict=True))
-        try:
-            evaluate(graph.results, values)
-        except WorkbenchError as error:
-            _complete(function, error)
-            raise error.with_traceback(None) from None
-    raise _plain_failure(function, failure)
-
-
-def explain_numpy(function: Function, node: Apply, inputs: Sequence[Array]) -> None:
-    """Raise the error of one operation run by NumPy, completed."""
-    try:
-        run_node(node, inputs)
-    except WorkbenchError as error:
-        _complete(function, error)
-        raise error.with_traceback(None) from None
-
-
-def _complete(function: Function, error: WorkbenchError) -> None:
-    """Add to a message which operation of how many it was, and which call."""
-    node = error.node
-    if node is None:
-        return
-    lines = [str(error)]
-    place = error.line
-    if place is not None and place.place not in lines[0]:
-        lines += ["  " + line for line in place.excerpt()]
-        report = Report("")
-        rows = [
-            [str(k), v.label(), str(v.type), str(np.shape(a)), str(v.location or "")]
-            for k, (v, a) in enumerate(zip(node.inputs, error.inputs, strict=False))
-        ]
-        lines += str(report.table("input", ["", "name", "type", "shape", "from"], rows)).split("\n")[1:]
-    nodes = function.compilation.before.nodes()
-    if node in nodes:
-        lines.append(f"  node   {node.op} #{nodes.index(node)} of {len(nodes)}" + _became(function, node))
-    lines.append(f"  when   {function.name}({', '.join(v.name or '…' for v in function.inputs)}), mode {function.mode.name}")
-    if function.updates:
-        lines.append("  state  shared variables keep their values from before this call")
-    error.args = ("\n".join(lines),)
-
-
-def _became(function: Function, node: Apply) -> str:
-    for step in function.steps:
-        if step.before.owner is node and step.rule != "merge":
-            return f", made {step.after.label()} by {step.rule} (step {step.number})"
-    return ""
-
-
-def _plain_failure(function: Function, failure: tuple[int, int, int, int, int]) -> WorkbenchError:
-    """The error for a failure that NumPy does not repeat: as the program reported it."""
-    code, number, axis, a, b = failure
-    failing: Sequence[Apply] = function.program.text.failing if function.program else ()
-    node = failing[number] if 0 <= number < len(failing) else None
-    place = node.origin.location if node is not None else None
-    what = f"{node.op}" if node is not None else function.name
-    texts = {
-        2: f"{what}: sizes {a} and {b} differ on axis {axis}.",
-        3: f"{what}: index {a} is out of range for axis {axis}, which has size {b}.",
-        4: f"{what} over axis {axis}, which has size 0: there is no element to take.",
-    }
-    error_class = OutOfRangeError if code == 3 else ShapeError
-    error = error_class(str(Report(texts.get(code, f"{what} failed: {a} on axis {axis}."), place)))
-    error.node, error.line = node, place
-    return error
-
-

@@ -12,17 +12,27 @@ about n + k; passes are repeated until one changes nothing. Names and origins ar
 carried by the engine, never by a rule: a node a rule made says which node it stands
 for.
 
-Read next: :mod:`workbench.compile.rules`.
+Patterns are matched in :mod:`workbench.compile.matching`; read next
+:mod:`workbench.compile.rules`.
 """
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from workbench.compile.matching import (
+    COMMUTATIVE,
+    SMALL,
+    build,
+    fits,
+    match,
+    outline,
+)
+from workbench.compile.matching import uniform_value as uniform_value
 from workbench.compile.record import Graph, Step
 from workbench.core import source
 from workbench.core.graph import (
@@ -34,23 +44,10 @@ from workbench.core.graph import (
     graph_inputs,
     toposort,
 )
-from workbench.core.op import Elementwise, Op, Size, Sizes
-from workbench.core.ops.elementwise import DimShuffle, Fill, apply, kind, pad_left
+from workbench.core.op import Op, Size, Sizes
+from workbench.core.ops.elementwise import pad_left
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
 from workbench.core.types import TensorType
-
-COMMUTATIVE = {
-    "add",
-    "mul",
-    "maximum",
-    "minimum",
-    "eq",
-    "neq",
-    "and",
-    "or",
-    "xor",
-    "logaddexp",
-}
 
 
 @dataclass(frozen=True)
@@ -142,13 +139,13 @@ def identity(
             f"{function.__name__}: the left side must be an operation"
         )
         used = {right, *graph_inputs([right])}
-        operands = [_outline(v) for v in left.owner.inputs]
+        operands = [outline(v) for v in left.owner.inputs]
         either = left.owner.op.name in COMMUTATIVE
 
         def run(node: Apply, context: Context) -> Variable | None:
             if not (
-                _fits(operands, node.inputs)
-                or (either and _fits(operands, node.inputs[::-1]))
+                fits(operands, node.inputs)
+                or (either and fits(operands, node.inputs[::-1]))
             ):
                 return None
             found = match(left, node.outputs[0], wildcards, kinds)
@@ -179,129 +176,6 @@ def identity(
         )
 
     return decorate if function is None else decorate(function)
-
-
-VIEWS = (DimShuffle, BroadcastTo, Fill)
-
-
-def _outline(operand: Variable) -> type[Op] | str:
-    """What an operand looks like at first sight: most matches fail there."""
-    return (
-        type(operand.owner.op)
-        if operand.owner
-        else "constant"
-        if isinstance(operand, Constant)
-        else "anything"
-    )
-
-
-def _fits(outlines: Sequence[type[Op] | str], operands: Sequence[Variable]) -> bool:
-    for outline, operand in zip(outlines, operands, strict=True):
-        if outline == "anything":
-            continue
-        node = operand.owner
-        if outline == "constant":
-            if not (
-                isinstance(operand, Constant)
-                if node is None
-                else isinstance(node.op, VIEWS)
-            ):
-                return False
-        elif node is None or type(node.op) is not outline:
-            return False
-    return True
-
-
-def match(
-    pattern: Variable,
-    subject: Variable,
-    wildcards: Sequence[Variable],
-    kinds: str = "f",
-) -> dict[Variable, Variable] | None:
-    """What wildcards and constants of `pattern` stand for in `subject`, or None.
-
-    A constant of the pattern matches any array that holds its value everywhere.
-    Operands of commutative ops match in either order.
-    """
-    return next(_match([(pattern, subject)], {}, frozenset(wildcards), kinds), None)
-
-
-def _match(
-    goals: list[tuple[Variable, Variable]],
-    found: dict[Variable, Variable],
-    wildcards: frozenset[Variable],
-    kinds: str,
-) -> Iterator[dict[Variable, Variable]]:
-    if not goals:
-        yield found
-        return
-    (pattern, subject), *rest = goals
-    if pattern in wildcards:
-        if pattern in found:
-            if found[pattern] is subject:
-                yield from _match(rest, found, wildcards, kinds)
-        elif kind(subject.dtype) in kinds:
-            yield from _match(rest, {**found, pattern: subject}, wildcards, kinds)
-        return
-    if isinstance(pattern, Constant):
-        value = uniform_value(subject)
-        if value is not None and value == pattern.data.reshape(-1)[0]:
-            yield from _match(rest, {**found, pattern: subject}, wildcards, kinds)
-        return
-    node, want = subject.owner, pattern.owner
-    assert want is not None
-    if node is None or type(node.op) is not type(want.op) or node.op != want.op:
-        return
-    yield from _match(
-        [*zip(want.inputs, node.inputs, strict=True), *rest], found, wildcards, kinds
-    )
-    if want.op.name in COMMUTATIVE:
-        yield from _match(
-            [*zip(want.inputs, reversed(node.inputs), strict=True), *rest],
-            found,
-            wildcards,
-            kinds,
-        )
-
-
-def build(
-    pattern: Variable, found: Mapping[Variable, Variable], dtype: str
-) -> Variable:
-    """The expression `pattern` with its wildcards replaced.
-
-    Its constants take the dtypes of what they meet; `dtype` is for a lonely one.
-    """
-    if isinstance(pattern, Constant):
-        return as_variable(_weak(pattern), dtype)
-    made: dict[Variable, Any] = dict(found)
-    for node in toposort([pattern], found):
-        operands = [made[v] if v in made else _weak(v) for v in node.inputs]
-        assert isinstance(node.op, Elementwise)
-        made[node.outputs[0]] = apply(node.op, *operands)
-    return made[pattern]  # type: ignore[no-any-return]
-
-
-def _weak(constant: Variable) -> Any:
-    assert isinstance(constant, Constant)
-    value = constant.data.reshape(-1)[0].item()
-    return int(value) if value == int(value) else value
-
-
-SMALL = 10_000
-"""Elements up to which a constant is worth looking at, and worth making."""
-
-
-def uniform_value(variable: Variable) -> Any:
-    """The value of a constant that is the same everywhere, or of views of one."""
-    while variable.owner is not None and isinstance(variable.owner.op, VIEWS):
-        variable = variable.owner.inputs[
-            1 if isinstance(variable.owner.op, Fill) else 0
-        ]
-    if not isinstance(variable, Constant) or not 0 < variable.data.size <= SMALL:
-        return None
-    flat = variable.data.reshape(-1)
-    first = flat[0]
-    return first.item() if flat.size == 1 or (flat == first).all() else None
 
 
 @dataclass

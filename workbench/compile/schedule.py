@@ -124,6 +124,7 @@ class Schedule:
         self.units: list[Unit] = []
         self.unit_of: dict[Apply, Unit] = {}
         self._readers: dict[Variable, list[Unit]] = {}
+        self._latest: dict[Sizes, Unit] = {}
         self._reads: dict[Apply, list[Read]] = {}
         self.results = frozenset(self.graph.results)
         for node in self.nodes:
@@ -251,6 +252,9 @@ class Schedule:
             for unit in self._readers.get(read.variable, ())[-4:]:
                 if unit.number not in candidates:
                     candidates.append(unit.number)
+        latest = self._latest.get(domain)
+        if latest is not None and any(len(self.units[k].nodes) >= MAX_NODES for k in candidates):
+            candidates.append(latest.number)  # the kernel that goes on where a full one ends
         for number in candidates:
             if number >= earliest and self._join(node, domain, self.units[number], aligned.get(number)):
                 self._note(node, self.units[number])
@@ -259,6 +263,7 @@ class Schedule:
 
     def _note(self, node: Apply, unit: Unit) -> None:
         self.unit_of[node] = unit
+        self._latest[self.domain(node)] = unit
         for read in self.reads(node):
             readers = self._readers.setdefault(read.variable, [])
             if unit not in readers:

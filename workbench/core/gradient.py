@@ -17,7 +17,7 @@ from workbench.core import source
 from workbench.core.errors import DisconnectedInputError, GradientError, Report
 from workbench.core.graph import Apply, Variable, as_variable, path_between, toposort
 from workbench.core.op import Elementwise
-from workbench.core.ops.elementwise import add, cast, fill
+from workbench.core.ops.elementwise import DimShuffle, add, cast, fill
 from workbench.core.ops.reduction import Sum, keep
 from workbench.core.ops.shape import BroadcastTo
 
@@ -92,20 +92,19 @@ def grad(
         raise ValueError(f"disconnected_inputs must be 'raise', 'warn' or 'ignore', not {disconnected_inputs!r}.")
     targets = [wrt] if isinstance(wrt, Variable) else list(wrt)
     starts = _starts(cost, known_grads)
-    for target in targets:
+    for number, target in enumerate(targets):
         if not isinstance(target, Variable):
-            raise GradientError(f"grad takes variables to differentiate by, got {target!r}.")
+            raise _error(f"grad takes variables to differentiate by, got {target!r}.", "", _wrt(wrt, number))
         if not target.type.is_float:
-            raise GradientError(
-                f"{target.label()} is {target.type}: an integer has no gradient. "
-                f"Differentiate with respect to a float, as T.cast({target.name or 'x'}, 'floatX')."
-            )
+            hint = f"differentiate with respect to a float, as T.cast({target.name or 'x'}, 'floatX')."
+            raise _error(f"{target.label()} is {target.type}: an integer has no gradient.", hint, _wrt(wrt, number))
     found = _walk(starts, targets, consider_constant)
     results: list[Variable | None] = []
-    for target in targets:
+    for number, target in enumerate(targets):
         gradient = found.get(target)
         if gradient is None:
-            gradient = _disconnected(cost, target, disconnected_inputs, return_disconnected)
+            line = _wrt(wrt, number)
+            gradient = _disconnected(cost, target, line, disconnected_inputs, return_disconnected)
         elif not gradient.name and target.name and cost is not None:
             gradient.name = f"grad({cost.name or 'cost'}, {target.name})"
         results.append(gradient)
@@ -120,16 +119,15 @@ def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -
     for variable, gradient in (known_grads or {}).items():
         starts[variable] = cast(gradient, variable.dtype)
         if starts[variable].ndim != variable.ndim:
-            raise GradientError(f"the known gradient of {variable.label()} has {starts[variable].ndim} axes, not {variable.ndim}.")
+            axes = f"{starts[variable].ndim} axes, not {variable.ndim}"
+            raise _error(f"the known gradient of {variable.label()} has {axes}.", "", _argument(4, "known_grads"))
     if cost is not None:
         if cost.ndim or not cost.type.is_float:
-            raise GradientError(
-                f"the cost must be a float scalar, got {cost.label()}: {cost.type}. "
-                "Reduce it first, as cost.mean() or cost.sum()."
-            )
+            hint = "reduce it first, as cost.mean() or cost.sum()." if cost.ndim else "cast it to a float first."
+            raise _error(f"the cost must be a float scalar, got {cost.label()}: {cost.type}.", hint, _argument(0, "cost"))
         starts.setdefault(cost, fill(cost, as_variable(1, cost.dtype)))
     if not starts:
-        raise GradientError("grad needs a cost, or known_grads to start from.")
+        raise _error("grad needs a cost, or known_grads to start from.", "", _argument(0, "cost"))
     return starts
 
 
@@ -186,31 +184,61 @@ def _fit(node: Apply, variable: Variable, gradient: Variable) -> Variable:
     return cast(gradient, variable.dtype)
 
 
-def _disconnected(cost: Variable | None, target: Variable, action: str, result: str) -> Variable | None:
+def _disconnected(
+    cost: Variable | None, target: Variable, line: source.Location | None, action: str, result: str
+) -> Variable | None:
     if action != "ignore":
-        text = str(_disconnection(cost, target))
+        report = _disconnection(cost, target, line)
         if action == "raise":
-            error = DisconnectedInputError(text)
-            error.line = place.location if (place := source.here()) else None
+            error = DisconnectedInputError(report)
+            error.line = line
             raise error
-        warnings.warn(text, stacklevel=4)
+        warnings.warn(str(report), stacklevel=4)
     return None if result == "none" else fill(target, as_variable(0, target.dtype))
 
 
-def _disconnection(cost: Variable | None, target: Variable) -> Report:
-    place = source.here()
-    name, of = target.name or target.label(), (cost.name or "the cost") if cost is not None else "the known gradients"
-    report = Report(f"{of} does not depend on {name} in a differentiable way.", place.location if place else None)
+def _disconnection(cost: Variable | None, target: Variable, line: source.Location | None) -> Report:
+    name, of = target.label(), "the known gradients"
+    if cost is not None:
+        written = _argument(0, "cost")
+        of = cost.name or (written.expression if written and written.expression.isidentifier() else "the cost")
+    report = Report(f"{of} does not depend on {name} in a differentiable way.", line)
     way = [] if cost is None else path_between(target, cost, lambda node, i: True)
+    stop = next((k for k, node in enumerate(way) if not any(node.op.connection(node))), None)
+    if stop is not None:
+        report.add("uses", f"{_way_text(name, way[: stop + 1])}, stops there: {way[stop].op} has no gradient")
+    elif way:
+        report.add("uses", f"{name} is used only for sizes or places")
+    elif cost is not None:
+        report.add("uses", f"{name} is not part of the graph of {of}")
+    if target.location is not None:
+        report.add("made", f"{name}: {target.type}, {target.location.place}")
+    return report.add("hint", f"use a variable that depends on {name}, or disconnected_inputs='ignore' if a zero is meant.")
+
+
+def _way_text(name: str, way: Sequence[Apply]) -> str:
+    """``b → add (In [5] line 4) → argmax (In [5] line 7)``; the middle of a long way is left out."""
+    steps, last = [name], ""
     for node in way:
-        if not any(node.op.connection(node)):
-            steps = " → ".join(f"{n.op} ({n.origin.location.place})" if n.origin.location else str(n.op) for n in way[: way.index(node) + 1])
-            report.add("uses", f"{name} → {steps}, stops there: {node.op} has no gradient")
-            break
-    else:
-        if cost is not None:
-            report.add("uses", f"{name} is not part of the graph of {of}" if not way else f"{name} is used only for sizes or places")
-    made = target.location
-    if made is not None:
-        report.add("made", f"{name}: {target.type}, {made}")
-    return report.add("hint", f"use a variable that depends on {name}, or grad(…, disconnected_inputs='ignore') if a zero is meant.")
+        if isinstance(node.op, DimShuffle):
+            continue
+        place = node.origin.location.place if node.origin.location else ""
+        steps.append(f"{node.op.name} ({place})" if place and place != last else node.op.name)
+        last = place
+    return " → ".join(steps if len(steps) < 6 else [*steps[:3], "…", steps[-1]])
+
+
+def _argument(position: int, keyword: str, element: int | None = None) -> source.Location | None:
+    """The place of an argument in the user's call of :func:`grad`."""
+    place = source.here()
+    return None if place is None else place.location.argument(position, keyword, element)
+
+
+def _wrt(wrt: Any, number: int) -> source.Location | None:
+    return _argument(1, "wrt", None if isinstance(wrt, Variable) else number)
+
+
+def _error(headline: str, hint: str, line: source.Location | None) -> GradientError:
+    error = GradientError(Report(headline, line).add("hint", hint))
+    error.line = line
+    return error

@@ -62,7 +62,11 @@ class Picture:
         elif program is None:
             warnings.warn(MISSING, stacklevel=2)
         else:
-            return _without_prolog(render(program, self.dot, "svg").decode())
+            try:
+                return _without_prolog(render(program, self.dot, "svg").decode())
+            except RuntimeError as error:
+                words = f"{error}; the picture is Workbench's own."
+                warnings.warn(words, stacklevel=2)
         return svg(self._scene, self.title, legend=True)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:

@@ -15,7 +15,7 @@ import workbench.tensor as T
 from workbench.compile.record import Graph
 from workbench.core.graph import Shared, Variable
 from workbench.core.ops import shape as S
-from workbench.core.ops.indexing import Join, Put
+from workbench.core.ops.indexing import Join, OneHot, Put
 from workbench.core.ops.nnet import LogSumExp
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
 from workbench.core.types import TensorType
@@ -542,6 +542,14 @@ def _(d):
     y = d.places(n, k)
     rows = SizeOf(0)(y)
     return Put(2, True)(zeros(rows, k), stretch(d.new(1), rows), T.arange(rows), y)
+
+
+@matches("sum_of_one_hot")
+def _(d):
+    n, k = d.size(), d.size(low=2)
+    chosen = OneHot()(d.places(n, k), size_variable(k))
+    put = T.switch(chosen, d.new(n, 1), 0)
+    return put.sum(axis=1), put
 
 
 @matches("sum_of_scattered")

@@ -47,13 +47,13 @@ WB_BINARY(WB_CONST, fmod) WB_BINARY(WB_CONST, copysign)
 
 /* --- failing and memory ------------------------------------------------------------------ */
 
-static int wb_fail(wb_call *c, int64_t code, int64_t node, int64_t axis, int64_t a, int64_t b) {
+__attribute__((cold, noinline)) static int wb_fail(wb_call *c, int64_t code, int64_t node, int64_t axis, int64_t a, int64_t b) {
   c->failure = (wb_failure){code, node, axis, a, b};
   return (int)code;
 }
 
 /* Makes slot `number` hold `bytes`; what was in it is lost when it has to grow. */
-WB_UNUSED static int wb_reserve(wb_call *c, int64_t number, int64_t bytes) {
+WB_UNUSED __attribute__((noinline)) static int wb_reserve(wb_call *c, int64_t number, int64_t bytes) {
   wb_slot *slot = &c->slot[number];
   if (slot->data && slot->bytes >= bytes) return WB_OK;
   void *fresh = NULL;

@@ -48,19 +48,19 @@ from workbench.core.ops.shape import (
 
 @identity(kinds="iu")
 def int_plus_zero(x):
-    """X + 0 is x."""
+    """Adding 0 changes nothing."""
     return add(x, 0), x
 
 
 @identity(tags=["finite_math"])
 def plus_zero(x):
-    """X + 0 is x, but for -0 + 0, which is 0."""
+    """Adding 0 changes nothing, but for -0, which becomes 0."""
     return add(x, 0), x
 
 
 @identity(kinds="iuf")
 def minus_zero(x):
-    """X - 0 is x, also for -0."""
+    """Subtracting 0 changes nothing, not even -0."""
     return sub(x, 0), x
 
 
@@ -78,13 +78,13 @@ def times_one(x):
 
 @identity
 def over_one(x):
-    """X / 1 is x."""
+    """Dividing by 1 changes nothing."""
     return true_div(x, 1), x
 
 
 @identity(kinds="iu")
 def floor_over_one(x):
-    """X // 1 is x for integers."""
+    """Dividing an integer by 1 changes nothing."""
     return floor_div(x, 1), x
 
 
@@ -96,7 +96,7 @@ def times_minus_one(x):
 
 @identity
 def over_minus_one(x):
-    """X / (-1) is -x."""
+    """Dividing by -1 is a sign, which costs nothing."""
     return true_div(x, -1), neg(x)
 
 
@@ -123,25 +123,25 @@ def zero_over(x):
 
 @identity(kinds="iu")
 def int_minus_itself(x):
-    """X - x is 0."""
+    """The difference is 0."""
     return sub(x, x), 0
 
 
 @identity(tags=["finite_math"])
 def minus_itself(x):
-    """X - x is 0, but NaN for an infinite x."""
+    """The difference is 0, but NaN for an infinite x."""
     return sub(x, x), 0
 
 
 @identity(tags=["finite_math"])
 def over_itself(x):
-    """X / x is 1, but NaN for x = 0."""
+    """The quotient is 1, but NaN for x = 0."""
     return true_div(x, x), 1
 
 
 @identity(kinds="iuf")
 def times_itself(x):
-    """X x is a square: the operand is read once."""
+    """A square reads its operand once."""
     return mul(x, x), sqr(x)
 
 
@@ -159,25 +159,25 @@ def minimum_of_equals(x):
 
 @identity(kinds="iu")
 def int_plus_minus(x, y):
-    """X + y - y is x; integers wrap both ways."""
+    """What is added goes; integers wrap both ways."""
     return sub(add(x, y), y), x
 
 
 @identity(tags=["finite_math"])
 def plus_minus(x, y):
-    """X + y - y is x up to rounding, but NaN for an infinite y."""
+    """What is added goes, up to rounding; an infinite y makes NaN."""
     return sub(add(x, y), y), x
 
 
 @identity(tags=["finite_math"])
 def minus_plus(x, y):
-    """X - y + y is x up to rounding, but NaN for an infinite y."""
+    """What is taken comes back, up to rounding; an infinite y makes NaN."""
     return add(sub(x, y), y), x
 
 
 @identity(tags=["finite_math"])
 def minus_sum(x, y):
-    """X - (x + y) is -y up to rounding, but NaN for an infinite x."""
+    """Only -y is left, up to rounding; an infinite x makes NaN."""
     return sub(x, add(x, y)), neg(y)
 
 
@@ -186,13 +186,13 @@ def minus_sum(x, y):
 
 @identity
 def power_zero(x):
-    """X to the power 0 is 1, also for NaN."""
+    """The power 0 is 1, also of NaN."""
     return pow(x, 0), 1
 
 
 @identity
 def power_one(x):
-    """X to the power 1 is x."""
+    """The power 1 changes nothing."""
     return pow(x, 1), x
 
 
@@ -249,7 +249,7 @@ def reciprocal_of_reciprocal(x):
 
 @identity(tags=["finite_math"])
 def log_of_exp(x):
-    """Log undoes exp; exp(x) overflows above 709.8, and is 0 below -745."""
+    """The logarithm undoes exp, which overflows above 709.8 and is 0 below -745."""
     return log(exp(x)), x
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.compile.rewrite import Context, node_rule, tagged, uniform_value
+from workbench.compile.matching import uniform_value
+from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable
 from workbench.core.op import Opaque
 from workbench.core.ops.elementwise import Add, DimShuffle, Mul, Neg, Sub, mul, neg
@@ -11,7 +12,7 @@ from workbench.core.ops.linalg import Dot, Gemm
 
 @node_rule(Add, Sub)
 def gemm(node, context):
-    """Z + a dot(x, y) is one library call that adds into z.
+    """BLAS adds a product into z: z + a dot(x, y) is one call.
 
     Worth it where z's memory can be taken over: z is a shared variable whose next value
     this is, or a product or a next value of its own with no other reader; or where z is

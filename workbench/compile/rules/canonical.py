@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from workbench.compile.rewrite import SMALL, node_rule, tagged, uniform_value
+from workbench.compile.matching import SMALL, uniform_value
+from workbench.compile.rewrite import node_rule, tagged
 from workbench.core.graph import Constant, Variable
 from workbench.core.op import Generator, Op
 from workbench.core.ops.elementwise import (

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.compile.rewrite import Context, uniform_value
+from workbench.compile.matching import uniform_value
+from workbench.compile.rewrite import Context
 from workbench.core.graph import Variable, as_variable
 from workbench.core.op import Op
 from workbench.core.ops.elementwise import (
@@ -300,7 +301,7 @@ class Product:
         taken = None if before is None else self.times(part, before)
         if taken is None:
             return None
-        return node.op(base, self._filled(taken, part), *places)  # type: ignore[no-any-return]
+        return node.op(base, self._filled(taken, part), *places)
 
     def _filled(self, taken: Variable | One, like: Variable) -> Variable:
         if isinstance(taken, One):

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.compile.rewrite import Context, node_rule, tagged, uniform_value
+from workbench.compile.matching import uniform_value
+from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.compile.rules.products import node_of
 from workbench.core.graph import Variable, as_variable
 from workbench.core.op import known_int
 from workbench.core.ops.creation import ARange
-from workbench.core.ops.elementwise import (
-    Add,
-    DimShuffle,
-    Sub,
-    neg,
-    switch,
-)
+from workbench.core.ops.elementwise import Add, DimShuffle, Sub, Switch, neg, switch
 from workbench.core.ops.indexing import OneHot, Put
 from workbench.core.ops.reduction import Sum
-from workbench.core.ops.shape import BroadcastTo, size_variable
+from workbench.core.ops.shape import BroadcastTo, dimshuffle, size_variable
 
 
 def scattered(variable: Variable) -> Any:
@@ -97,6 +92,21 @@ def one_hot(node, context):
     return switch(chosen, DimShuffle((0, "x"))(part), 0)
 
 
+@node_rule(Sum)
+def sum_of_one_hot(node, context):
+    """A sum over the columns of one element a row is the elements.
+
+    Only while somebody else reads the array: its making is what checks the places.
+    """
+    choice = node_of(node.inputs[0], Switch)
+    if choice is None or node.op.axes != (1,) or context.read_once(choice.output):
+        return None
+    chosen, part, other = choice.inputs
+    if node_of(chosen, OneHot) is None or uniform_value(other) != 0:
+        return None
+    return dimshuffle(part, 0) if part.broadcastable == (False, True) else None
+
+
 @node_rule(Add, Sub, tags=["finite_math"])
 def scatter_onto_sum(node, context):
     """What is added to zeros and then to an array is added to the array at once."""
@@ -113,4 +123,11 @@ def scatter_onto_sum(node, context):
     return None
 
 
-RULES = tagged("scatter", put_everywhere, sum_of_scattered, one_hot, scatter_onto_sum)
+RULES = tagged(
+    "scatter",
+    put_everywhere,
+    sum_of_scattered,
+    one_hot,
+    sum_of_one_hot,
+    scatter_onto_sum,
+)

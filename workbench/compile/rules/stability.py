@@ -18,13 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.compile.rewrite import (
-    Context,
-    identity,
-    node_rule,
-    tagged,
-    uniform_value,
-)
+from workbench.compile.matching import uniform_value
+from workbench.compile.rewrite import Context, identity, node_rule, tagged
 from workbench.compile.rules.products import (
     ONE,
     One,
