@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,11 +53,11 @@ REPORT = """
 Trained   a softmax on {images:,} handwritten digits, {epochs} times over;
           of 10,000 new ones it misreads {wrong:.2%}.
 Compiled  {before} → {after} operations by {steps} rewrites{program}.
-Speed     {seconds:.3f} s an epoch. The same loop in NumPy takes {ratio:.2f} times as long
-          (the best of 5 epochs of each, one thread each).
+Speed     {seconds:.3f} s an epoch; the same loop in NumPy takes {ratio:.2f} times as long
+          (best of 5 epochs in turn, one thread each).
 Look      {page}
-          is the notebook as it ran, pictures and all, in {took:.0f} s. To run it yourself,
-          cell by cell, with graphs to click on: make lab
+          is the notebook as it ran, in {took:.0f} s, with its pictures. To run it
+          yourself, cell by cell, with graphs to click on: make lab
 """
 
 
@@ -71,8 +72,8 @@ def main() -> int:
         execute(notebook, on_cell=print_title, on_text=print_progress)
     except CellExecutionError as error:
         page = store(notebook)
-        print(f"\nA cell of the notebook failed.\n\n{error}", file=sys.stderr)
-        print(f"All of it, up to there: {relative(page)}", file=sys.stderr)
+        print(f"\nA cell failed. {error.ename}: {error.evalue}", file=sys.stderr)
+        print(f"\nThe notebook up to there: {relative(page)}", file=sys.stderr)
         return 1
     except (DeadKernelError, RuntimeError, TimeoutError) as error:
         print(f"\nThe notebook's Python stopped: {error}", file=sys.stderr)
@@ -80,7 +81,11 @@ def main() -> int:
     figures = json.loads(notebook.cells.pop().outputs[0].text)
     page = store(notebook)
     took = time.monotonic() - start
-    print(REPORT.format(**figures, program=program(figures), page=relative(page), took=took))
+    print(
+        REPORT.format(
+            **figures, program=program(figures), page=relative(page), took=took
+        )
+    )
     return 0
 
 
@@ -94,8 +99,7 @@ def print_title(cell: Any) -> None:
 def print_progress(cell: Any, text: str) -> None:
     """Show what a cell tagged ``progress`` prints, as it comes."""
     if "progress" in cell.metadata.get("tags", ()):
-        lines = text.splitlines(keepends=True)
-        print("".join(f"  {line}" if line.strip() else line for line in lines), end="", flush=True)
+        print(indent(text, "  "), end="", flush=True)
 
 
 def store(notebook: Any) -> Path:

@@ -1,4 +1,4 @@
-"""Execute notebooks: the demo and the tests do it, and so are the stored ones refreshed.
+"""Execute notebooks: for the demo, for the tests, and to refresh the stored ones.
 
     python notebooks/execute.py         # every notebook here, in place
     python notebooks/execute.py 01*     # only some

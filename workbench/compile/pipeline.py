@@ -18,7 +18,7 @@ from workbench.compile.lower import SizeTable, lower
 from workbench.compile.memory import Plan, plan_memory, reads_of
 from workbench.compile.modes import Mode
 from workbench.compile.record import Compilation, Graph, Kernel, Source, Step
-from workbench.compile.rewrite import rewrite, uniform_value
+from workbench.compile.rewrite import Settled, rewrite, uniform_value
 from workbench.compile.rules import LOWERING
 from workbench.compile.schedule import Schedule
 from workbench.core.errors import CompileError
@@ -29,9 +29,10 @@ from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
 def optimise(graph: Graph, mode: Mode) -> tuple[Graph, list[Step]]:
     """Run the rewrite stages of a mode."""
     steps: list[Step] = []
+    settled: Settled = {}
     for stage, rules in mode.stages():
         if rules:
-            graph, made = rewrite(graph, rules, stage, len(steps))
+            graph, made = rewrite(graph, rules, stage, len(steps), settled)
             steps += made
     return graph, steps
 

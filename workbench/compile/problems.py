@@ -82,17 +82,19 @@ def checked_inputs(inputs: Any, label: str) -> list[Variable]:
         raise _error(ArgumentError, report.add("hint", f"write function([{short(shown)}], …)."))
     seen: set[Variable] = set()
     for number, variable in enumerate(inputs):
-        place = _argument(*INPUTS, number)
         if not isinstance(variable, Variable):
-            report = Report(f"{label}: input number {number} must be a variable, got {short(repr(variable))}.", place)
-            raise _error(ArgumentError, report.add("hint", "make one, as T.matrix('x') or T.lscalar('n')."))
-        if isinstance(variable, Constant):
-            report = Report(f"{label}: input number {number} is the constant {short(variable.label())}.", place)
-            raise _error(ArgumentError, report.add("hint", "an input is a variable whose value a call gives."))
-        if variable in seen:
-            report = Report(f"{label} lists {short(variable.label())} twice among its inputs (again as number {number}).", place)
-            raise _error(ArgumentError, report.add("hint", "list it once; a call may pass one array for two inputs."))
-        seen.add(variable)
+            text = f"{label}: input number {number} must be a variable, got {short(repr(variable))}."
+            hint = "make one, as T.matrix('x') or T.lscalar('n')."
+        elif isinstance(variable, Constant):
+            text = f"{label}: input number {number} is the constant {short(variable.label())}."
+            hint = "an input is a variable whose value a call gives."
+        elif variable in seen:
+            text = f"{label} lists {short(variable.label())} twice among its inputs (again as number {number})."
+            hint = "list it once; a call may pass one array for two inputs."
+        else:
+            seen.add(variable)
+            continue
+        raise _error(ArgumentError, Report(text, _argument(*INPUTS, number)).add("hint", hint))
     return list(inputs)
 
 

@@ -103,8 +103,9 @@ def grad(
     for number, target in enumerate(targets):
         gradient = found.get(target)
         if gradient is None:
-            line = _wrt(wrt, number)
-            gradient = _disconnected(cost, target, line, disconnected_inputs, return_disconnected)
+            if disconnected_inputs != "ignore":
+                _say_disconnected(cost, target, _wrt(wrt, number), disconnected_inputs)
+            gradient = None if return_disconnected == "none" else fill(target, as_variable(0, target.dtype))
         elif not gradient.name and target.name and cost is not None:
             gradient.name = f"grad({cost.name or 'cost'}, {target.name})"
         results.append(gradient)
@@ -184,17 +185,16 @@ def _fit(node: Apply, variable: Variable, gradient: Variable) -> Variable:
     return cast(gradient, variable.dtype)
 
 
-def _disconnected(
-    cost: Variable | None, target: Variable, line: source.Location | None, action: str, result: str
-) -> Variable | None:
-    if action != "ignore":
-        report = _disconnection(cost, target, line)
-        if action == "raise":
-            error = DisconnectedInputError(report)
-            error.line = line
-            raise error
+def _say_disconnected(
+    cost: Variable | None, target: Variable, line: source.Location | None, action: str
+) -> None:
+    report = _disconnection(cost, target, line)
+    if action == "warn":
         warnings.warn(str(report), stacklevel=4)
-    return None if result == "none" else fill(target, as_variable(0, target.dtype))
+        return
+    error = DisconnectedInputError(report)
+    error.line = line
+    raise error
 
 
 def _disconnection(cost: Variable | None, target: Variable, line: source.Location | None) -> Report:

@@ -255,7 +255,7 @@ def log_of_exp(x):
 
 @node_rule(Mul, TrueDiv, tags=["finite_math"])
 def factor_over_itself(node, context):
-    """A b / b is a, but NaN for b = 0. The two may stand anywhere in the product."""
+    """A factor cancels a divisor anywhere in a product, but for 0 / 0, which is NaN."""
     above, below = split_product(node.output)
     common = next((x for x in above if x in below), None)
     if common is None or not context.agree(node):

@@ -117,7 +117,7 @@ def neg_of_dot(node):
 
 @node_rule(Add)
 def add_of_neg(node):
-    """X + (-y) is x - y, exactly."""
+    """Adding a negative is subtracting, exactly."""
     x, y = node.inputs
     if node.output.dtype == "bool":
         return None
@@ -130,7 +130,7 @@ def add_of_neg(node):
 
 @node_rule(Sub)
 def sub_of_neg(node):
-    """X - (-y) is x + y, exactly."""
+    """Subtracting a negative is adding, exactly."""
     x, y = node.inputs
     b = negated(y)
     return None if b is None else add(x, b)
