@@ -6,9 +6,9 @@ calls
     Seconds of one call of a compiled function that has run before: call overhead, a
     chain of elementwise operations at three sizes, softmax, a training step.
 starts
-    In a new process, seconds from the first line of the graph to the first result:
-    *cold* with an empty cache folder, *warm* with the folder that the cold start left.
-    Beside them the most memory the process held.
+    In a new process, seconds from the first line of the graph to the first result: the
+    *first* program ever, in an empty cache folder; another program *cold* in that folder,
+    then *warm*, when the folder holds it. Beside them the most memory the process held.
 imports
     Seconds of ``import`` in a new process, the library's own NumPy included.
 

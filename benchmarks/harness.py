@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.peers import PEERS
-from benchmarks.workloads import IMPORT, STARTS, WORKLOADS, Start, Target, Workload
+from benchmarks.workloads import IMPORT, STARTS, WORKLOADS, Target, Workload
 
 ROOT = Path(__file__).parent.parent
 
@@ -234,30 +234,39 @@ def _try(measurement: Measurement, act: Any) -> dict[str, Any] | None:
     return answer
 
 
-def measure_start(start: Start, setting: Setting) -> list[Measurement]:
-    """First results of two new processes; the second finds the cache of the first."""
-    rows = []
-    for name in setting.pythons:
-        if name in setting.missing:
-            continue
-        cold, warm, memory = (
-            Measurement(f"{kind}-{start.workload.name}", f"{kind}: {start.title}", name)
-            for kind in ("cold", "warm", "memory")
-        )
-        cold.target, warm.target, memory.target = start.cold, start.warm, start.memory
-        memory.unit = "MiB"
+def measure_starts(
+    setting: Setting, wanted: Callable[[str], bool]
+) -> list[list[Measurement]]:
+    """First results of new processes, one after the other in a cache folder of their own.
+
+    Peers that compile nothing have no starts.
+    """
+    last = max((k for k, s in enumerate(STARTS, 1) if wanted(s.row)), default=0)
+    if wanted("memory"):
+        last = max(last, next(k for k, s in enumerate(STARTS, 1) if s.memory))
+    starts = STARTS[:last]
+    names = [n for n in setting.pythons if n not in setting.missing]
+    names = [n for n in names if PEERS[n][0].compiles]
+    rows = [
+        [Measurement(s.row, s.title, name, target=s.target) for name in names]
+        for s in starts
+    ]
+    memory = [Measurement("memory", "memory: x + 1", n, "MiB") for n in names]
+    for column in range(len(names)):
         for _ in range(setting.starts):
             with tempfile.TemporaryDirectory() as folder:
-                for one in (cold, warm):
+                for start, row in zip(starts, rows, strict=True):
+                    one = row[column]
                     answer = _first_result(one, start.workload, Path(folder), setting)
-                    if answer is not None:
-                        one.samples.append(answer["first"])
-                        memory.samples.append(answer["peak MiB"])
-            if cold.error or warm.error or cold.minimum > PATIENCE:
+                    if answer is None:
+                        continue
+                    one.samples.append(answer["first"])
+                    if start.memory is not None:
+                        memory[column].target = start.memory
+                        memory[column].samples.append(answer["peak MiB"])
+            if any(row[column].error or row[column].minimum > PATIENCE for row in rows):
                 break
-        memory.error = cold.error or warm.error
-        rows += [cold, warm, memory]
-    return rows
+    return [row for row in (*rows, memory) if row and wanted(row[0].row)]
 
 
 def _first_result(
@@ -315,13 +324,6 @@ def measure(
             for workload in WORKLOADS:
                 if wanted(workload.name):
                     yield measure_calls(workload, running, setting.rounds)
-    for start in STARTS:
-        if any(
-            wanted(f"{kind}-{start.workload.name}")
-            for kind in ("cold", "warm", "memory")
-        ):
-            rows = measure_start(start, setting)
-            for kind in range(3):
-                yield [m for m in rows[kind::3] if wanted(m.row)]
+    yield from measure_starts(setting, wanted)
     if wanted("import"):
         yield measure_imports(setting)

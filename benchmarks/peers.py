@@ -60,6 +60,7 @@ class Job:
 class Peer:
     """A library. Making one imports it; `xp` is its namespace of array functions."""
 
+    compiles = True
     xp: Any
     version: str
 
@@ -86,6 +87,8 @@ class Peer:
 
 class NumPy(Peer):
     """One operation after the other, each into a new array."""
+
+    compiles = False
 
     def __init__(self) -> None:
         self.xp = np
@@ -287,6 +290,8 @@ class Jax(Peer):
 class Torch(Peer):
     """Eager PyTorch; values need no gradient, and are computed without."""
 
+    compiles = False
+
     def __init__(self) -> None:
         import torch
 
@@ -343,6 +348,8 @@ class Torch(Peer):
 
 class TorchCompile(Torch):
     """PyTorch through its compiler."""
+
+    compiles = True
 
     def compiled(self, f: Callable[..., Any]) -> Callable[..., Any]:
         return self.xp.compile(f)

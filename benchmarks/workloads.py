@@ -144,16 +144,18 @@ PLUS_ONE = Workload(
     target=Target(0.6e-6, 0.36e-6, "s"),
 )
 
+COUNTER = Workload(
+    "n+1",
+    "call: shared n becomes n + 1",
+    "update",
+    lambda peer, n: n + 1,
+    state=lambda: {"n": np.array(0)},
+    target=Target(0.6e-6, 0.36e-6, "s"),
+)
+
 WORKLOADS = (
     PLUS_ONE,
-    Workload(
-        "n+1",
-        "call: shared n becomes n + 1",
-        "update",
-        lambda peer, n: n + 1,
-        state=lambda: {"n": np.array(0)},
-        target=Target(0.6e-6, 0.36e-6, "s"),
-    ),
+    COUNTER,
     Workload(
         "small",
         "10 small operations, 8 elements",
@@ -200,32 +202,28 @@ WORKLOADS = (
 
 @dataclass(frozen=True)
 class Start:
-    """The first result of a workload in a new process, and the most memory it held.
+    """The first result of a workload in a new process; `memory` is for the most it held."""
 
-    Rows are called ``cold-x+1``, ``warm-x+1`` and ``memory-x+1``.
-    """
-
-    workload: Workload
+    row: str
     title: str
-    cold: Target
-    warm: Target
+    workload: Workload
+    target: Target | None = None
     memory: Target | None = None
 
 
 STARTS = (
+    Start("first", "first program ever: n + 1", COUNTER),
+    Start("cold-x+1", "cold: x + 1", PLUS_ONE, Target(0.3, 0.12, "s")),
     Start(
+        "warm-x+1",
+        "warm: x + 1",
         PLUS_ONE,
-        "x + 1",
-        cold=Target(0.3, 0.12, "s"),
-        warm=Target(0.5, 0.2, "s"),
+        Target(0.5, 0.2, "s"),
         memory=Target(60, 40, "MiB"),
     ),
-    Start(
-        LOGREG,
-        "logistic regression",
-        cold=Target(0.6, 0.35, "s"),
-        warm=Target(0.5, 0.2, "s"),
-    ),
+    Start("cold-logreg", "cold: logistic regression", LOGREG, Target(0.6, 0.35, "s")),
+    Start("warm-logreg", "warm: logistic regression", LOGREG, Target(0.5, 0.2, "s")),
 )
+"""In this order, in one cache folder that is empty before the first."""
 
 IMPORT = Target(0.3, 0.15, "s")

@@ -53,8 +53,8 @@ REPORT = """
 Trained   a softmax on {images:,} handwritten digits, {epochs} times over;
           of 10,000 new ones it misreads {wrong:.2%}.
 Compiled  {before} → {after} operations by {steps} rewrites{program}.
-Speed     {seconds:.3f} s an epoch; the same loop in NumPy takes {ratio:.2f} times as long
-          (best of 5 epochs in turn, one thread each).
+Speed     {seconds:.3f} s an epoch. The same loop in NumPy takes {ratio:.2f} times
+          as long (best of 5 epochs in turn, one thread each).
 Look      {page}
           is the notebook as it ran, in {took:.0f} s, with its pictures. To run it
           yourself, cell by cell, with graphs to click on: make lab

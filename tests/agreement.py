@@ -22,7 +22,6 @@ from workbench.core.graph import Apply, Constant, Variable, graph_inputs, toposo
 from workbench.core.op import Composite, Elementwise, Op, Opaque
 from workbench.core.ops.elementwise import (
     Abs,
-    Cast,
     Ceil,
     Fill,
     Floor,
@@ -37,6 +36,7 @@ from workbench.core.ops.elementwise import (
 from workbench.core.ops.indexing import Put, PutSlice
 from workbench.core.ops.mathematics import Cosh, Exp, Exp2, Expm1, Pow, Sigmoid, Sinh
 from workbench.core.ops.reduction import ArgMax, ArgMin, Max, Min, Prod, Sum
+from workbench.core.ops.ufunc import Cast
 
 Array = np.ndarray
 ULPS = 4

@@ -10,7 +10,9 @@ GOLDEN = Path(__file__).with_name("golden")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--refresh-golden", action="store_true", help="write the golden texts anew")
+    parser.addoption(
+        "--refresh-golden", action="store_true", help="write the golden texts anew"
+    )
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from workbench.core.ops import (
     nnet,
     reduction,
     shape,
+    ufunc,
 )
 from workbench.core.types import TensorType
 
@@ -330,7 +331,7 @@ ELEMENTWISE = [
     ),
     *(
         unary(
-            elementwise.Cast,
+            ufunc.Cast,
             lambda x, d=d: T.cast(x, d),
             lambda x, d=d: x.astype(d),
             tuple(
@@ -412,14 +413,14 @@ def one(*shapes: tuple[int, ...]) -> tuple[Shapes, ...]:
 
 SHAPE = [
     Case(
-        elementwise.DimShuffle,
+        ufunc.DimShuffle,
         lambda x: x.dimshuffle(1, "x", 0),
         lambda x: x.T[:, None],
         one((3, 4), (0, 2), (1, 3)),
         differentiable=(0,),
     ),
     Case(
-        elementwise.DimShuffle,
+        ufunc.DimShuffle,
         lambda x: x.dimshuffle(1),
         lambda x: x[0],
         one((1, 4), (1, 0)),

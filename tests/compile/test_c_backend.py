@@ -12,11 +12,22 @@ from workbench.core.evaluate import evaluate
 from workbench.core.op import Elementwise
 
 BARE = Mode("bare", "c", frozenset())  # no rewrites: the loops of each op as they are
-TOLERANCE = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-13, "complex64": 1e-5, "complex128": 1e-13}
+TOLERANCE = {
+    "float16": 2e-3,
+    "float32": 1e-5,
+    "float64": 1e-13,
+    "complex64": 1e-5,
+    "complex128": 1e-13,
+}
 
 
 def rows_of(dtype):
-    return [(case, shapes) for case in CASES if dtype in case.dtypes for shapes in case.shapes]
+    return [
+        (case, shapes)
+        for case in CASES
+        if dtype in case.dtypes
+        for shapes in case.shapes
+    ]
 
 
 def close(want, have):
@@ -29,9 +40,16 @@ def close(want, have):
         return np.allclose(want, have, rtol=rtol, atol=rtol, equal_nan=True)
 
 
-QUICK = {("bool", "bare"), ("int32", "bare"), ("float32", "bare"), ("float64", "FAST_RUN")}
+QUICK = {
+    ("bool", "bare"),
+    ("int32", "bare"),
+    ("float32", "bare"),
+    ("float64", "FAST_RUN"),
+}
 PAIRS = [
-    pytest.param(d, m, id=f"{d}-{m}", marks=[] if (d, m) in QUICK else pytest.mark.nightly)
+    pytest.param(
+        d, m, id=f"{d}-{m}", marks=[] if (d, m) in QUICK else pytest.mark.nightly
+    )
     for d in sorted({d for case in CASES for d in case.dtypes})
     for m in ("bare", "FAST_RUN")
 ]
@@ -50,7 +68,9 @@ def test_every_op_in_c_equals_its_reference(dtype, mode):
         names.append(f"{case.name} {shapes}")
     expected = evaluate(outputs, dict(zip(inputs, values, strict=True)))
 
-    compiled = function(inputs, outputs, mode=BARE if mode == "bare" else mode, on_unused_input="ignore")
+    compiled = function(
+        inputs, outputs, mode=BARE if mode == "bare" else mode, on_unused_input="ignore"
+    )
     got = compiled(*values)
 
     assert compiled.compilation.backend == "c"
@@ -60,8 +80,18 @@ def test_every_op_in_c_equals_its_reference(dtype, mode):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_special_values_survive_c(dtype):
-    points = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-30, 1e30, 88.7, -104.0], dtype)
-    cases = [c for c in CASES if dtype in c.dtypes and c.extremes and issubclass(c.op, Elementwise) and len(c.shapes[0]) == 1]
+    points = np.array(
+        [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-30, 1e30, 88.7, -104.0],
+        dtype,
+    )
+    cases = [
+        c
+        for c in CASES
+        if dtype in c.dtypes
+        and c.extremes
+        and issubclass(c.op, Elementwise)
+        and len(c.shapes[0]) == 1
+    ]
     pairs = [(c, c.variables([points])) for c in cases]
     outputs = [c.build(*v) for c, v in pairs]
     inputs = [v for _, vs in pairs for v in vs]
@@ -79,6 +109,12 @@ def test_special_values_survive_c(dtype):
 
 def alike(want, have):
     with np.errstate(all="ignore"):
-        near = np.isclose(want, have, rtol=1e-5 if want.dtype == "float32" else 1e-13, atol=0, equal_nan=True)
+        near = np.isclose(
+            want,
+            have,
+            rtol=1e-5 if want.dtype == "float32" else 1e-13,
+            atol=0,
+            equal_nan=True,
+        )
         zero = (want == 0) & (have == 0)
     return near & (~zero | (np.signbit(want) == np.signbit(have)))

@@ -8,7 +8,10 @@ import workbench as wb
 import workbench.tensor as T
 
 x, y = T.fmatrix("x"), T.lvector("y")
-W, b = wb.shared(np.zeros((784, 10), "float32"), "W"), wb.shared(np.zeros(10, "float32"), "b")
+W, b = (
+    wb.shared(np.zeros((784, 10), "float32"), "W"),
+    wb.shared(np.zeros(10, "float32"), "b"),
+)
 p = T.nnet.softmax(T.dot(x, W) + b)
 loss = -T.log(p)[T.arange(y.shape[0]), y].mean()
 gW, gb = wb.grad(loss, [W, b])
@@ -19,13 +22,19 @@ def test_source_of_logistic_regression(golden):
     train = wb.function([x, y], loss, updates=updates)
 
     masked = re.sub(r"headers [0-9a-f]+", "headers …", train.source)
-    golden("logistic_regression.c", re.sub(r"test_emit\.py:\d+", "test_emit.py:…", masked))
+    golden(
+        "logistic_regression.c", re.sub(r"test_emit\.py:\d+", "test_emit.py:…", masked)
+    )
 
 
 def test_every_line_that_computes_says_the_users_line():
     train = wb.function([x, y], loss, updates=updates)
 
-    computing = [line for line in train.source.splitlines() if re.search(r"\bexpf|logf|wb_matmul", line)]
+    computing = [
+        line
+        for line in train.source.splitlines()
+        if re.search(r"\bexpf|logf|wb_matmul", line)
+    ]
 
     assert computing
     assert all("test_emit.py:" in line for line in computing)
@@ -37,7 +46,10 @@ def test_every_optimised_operation_has_a_line_or_is_inline():
     text = train.source.splitlines()
 
     for node, number in lines.items():
-        assert str(node.op).split("{")[0].split("[")[0] in text[number - 1] or "//" in text[number - 1]
+        assert (
+            str(node.op).split("{")[0].split("[")[0] in text[number - 1]
+            or "//" in text[number - 1]
+        )
     named = {n.op.name for n in lines}
     assert {"dot", "gemm", "logsoftmax", "sub"} <= named
 
@@ -48,7 +60,10 @@ def test_kernels_know_their_lines():
 
     for kernel in train.compilation.kernels:
         first, last = kernel.lines
-        assert text[first - 1].startswith(f"static int {kernel.name}(") or "settle" in text[first - 1]
+        assert (
+            text[first - 1].startswith(f"static int {kernel.name}(")
+            or "settle" in text[first - 1]
+        )
         assert text[last - 1] == "}"
 
 
@@ -70,7 +85,12 @@ def test_renaming_variables_does_not_change_what_is_compiled():
         w = wb.shared(np.zeros(3), name=name)
         return wb.function([v], (v * w).sum(), updates=[(w, w + v)]).program.text.code
 
-    assert code("x") == code("*/ } #include <stdio.h> \\\n //") == code("é\0\u202e") == code("int")
+    assert (
+        code("x")
+        == code("*/ } #include <stdio.h> \\\n //")
+        == code("é\0\u202e")
+        == code("int")
+    )
 
 
 def test_hostile_line_cannot_leave_its_comment():

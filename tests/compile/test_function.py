@@ -7,7 +7,13 @@ import pytest
 
 import workbench as wb
 import workbench.tensor as T
-from workbench.core.errors import ArgumentError, DTypeError, ShapeError, UnusedInputError, UpdateTypeError
+from workbench.core.errors import (
+    ArgumentError,
+    DTypeError,
+    ShapeError,
+    UnusedInputError,
+    UpdateTypeError,
+)
 
 MODES = ["FAST_RUN", "FAST_COMPILE", "None"]
 
@@ -27,7 +33,10 @@ def test_outputs_have_the_form_that_was_asked_for(mode):
     assert wb.function([x], total, mode=mode)([1, 2]) == 3
     assert wb.function([x], [total], mode=mode)([1, 2]) == [3]
     assert wb.function([x], [total, -total], mode=mode)([1, 2]) == [3, -3]
-    assert wb.function([x], {"a": total, "b": -total}, mode=mode)([1, 2]) == {"a": 3, "b": -3}
+    assert wb.function([x], {"a": total, "b": -total}, mode=mode)([1, 2]) == {
+        "a": 3,
+        "b": -3,
+    }
     assert wb.function([], [], mode=mode)() == []
     assert wb.function([], mode=mode)() is None
 
@@ -39,7 +48,13 @@ def test_every_output_is_an_array_of_the_declared_type(mode):
     outputs = f(np.ones(3, "f4"))
 
     assert all(type(a) is np.ndarray for a in outputs)
-    assert [a.dtype.name for a in outputs] == ["float32", "bool", "float32", "int64", "float64"]
+    assert [a.dtype.name for a in outputs] == [
+        "float32",
+        "bool",
+        "float32",
+        "int64",
+        "float64",
+    ]
     assert [a.shape for a in outputs] == [(), (3,), (3,), (), ()]
     assert all(a.flags.writeable and a.flags.c_contiguous for a in outputs)
 
@@ -82,7 +97,7 @@ def test_updates_are_applied_after_the_outputs(mode, form):
 
 
 def test_shared_variables_may_change_places(mode):
-    a, b = wb.shared(np.arange(3.0), "a"), wb.shared(np.ones((2)), "b")
+    a, b = wb.shared(np.arange(3.0), "a"), wb.shared(np.ones(2), "b")
     swap = wb.function([], [a + 0], updates=[(a, b), (b, a)], mode=mode)
 
     swap()
@@ -95,9 +110,16 @@ def test_shared_variables_may_change_places(mode):
 
 
 def test_every_update_sees_the_old_values(mode):
-    a, b, c = (wb.shared(np.full(4, v), n) for v, n in [(1.0, "a"), (2.0, "b"), (3.0, "c")])
+    a, b, c = (
+        wb.shared(np.full(4, v), n) for v, n in [(1.0, "a"), (2.0, "b"), (3.0, "c")]
+    )
     x = T.vector("x")
-    f = wb.function([x], a + b + c, updates=[(a, a + x), (b, a + b), (c, T.dot(a, b) * a)], mode=mode)
+    f = wb.function(
+        [x],
+        a + b + c,
+        updates=[(a, a + x), (b, a + b), (c, T.dot(a, b) * a)],
+        mode=mode,
+    )
 
     total = f(np.ones(4))
 
@@ -110,7 +132,9 @@ def test_an_update_may_be_a_number_an_array_or_another_input(mode):
     a, b = wb.shared(np.float32(1), "a"), wb.shared(np.zeros(2), "b")
     c, d = wb.shared(np.zeros(3), "c"), wb.shared(1, "d")
     x = T.vector("x")
-    f = wb.function([x], updates=[(a, 2.5), (b, np.array([1.0, 2.0])), (c, x), (d, 7)], mode=mode)
+    f = wb.function(
+        [x], updates=[(a, 2.5), (b, np.array([1.0, 2.0])), (c, x), (d, 7)], mode=mode
+    )
     value = np.ones(3)
 
     f(value)
@@ -188,7 +212,13 @@ def test_givens_may_be_parts_of_a_shared_variable(mode):
     data = wb.shared(np.arange(12.0).reshape(6, 2), "data")
     x, k = T.matrix("x"), T.lscalar("k")
     w = wb.shared(0.0, "w")
-    f = wb.function([k], x.sum(), updates=[(w, w + x.sum())], givens={x: data[k * 2 : (k + 1) * 2]}, mode=mode)
+    f = wb.function(
+        [k],
+        x.sum(),
+        updates=[(w, w + x.sum())],
+        givens={x: data[k * 2 : (k + 1) * 2]},
+        mode=mode,
+    )
 
     assert [float(f(k)) for k in range(3)] == [6, 22, 38]
     assert w.get_value() == 66
@@ -230,7 +260,13 @@ def test_arguments_may_be_given_by_name(mode):
     f = wb.function([x, y, z], x + 10 * y + 100 * z, mode=mode)
 
     assert f(1, 2, 3) == f(1, z=3, y=2) == f(z=3, y=2, x=1) == 321
-    for args, names in [((1, 2), {}), ((1, 2, 3, 4), {}), ((1, 2, 3), {"z": 3}), ((1, 2), {"w": 3}), ((1,), {"z": 1})]:
+    for args, names in [
+        ((1, 2), {}),
+        ((1, 2, 3, 4), {}),
+        ((1, 2, 3), {"z": 3}),
+        ((1, 2), {"w": 3}),
+        ((1,), {"z": 1}),
+    ]:
         with pytest.raises(ArgumentError):
             f(*args, **names)
 
@@ -266,7 +302,9 @@ LAYOUTS = {
     "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
     "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
     "stretched": lambda a: np.broadcast_to(a[:1], a.shape),
-    "unaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), a.dtype, offset=1).reshape(a.shape),
+    "unaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), a.dtype, offset=1).reshape(
+        a.shape
+    ),
     "subclass": lambda a: np.ma.masked_array(a, a > 3),
     "list": lambda a: a.tolist(),
     "empty": lambda a: a[:0],
@@ -284,18 +322,38 @@ def test_arguments_of_every_layout_give_the_same(mode):
         a = np.array(np.asarray(value), dtype="f4")
         before = np.array(value)
         got = f(value)
-        for have, want in zip(got, [np.exp(a).sum(axis=0), a @ a.T, a.T, a[::-1]], strict=True):
+        for have, want in zip(
+            got, [np.exp(a).sum(axis=0), a @ a.T, a.T, a[::-1]], strict=True
+        ):
             np.testing.assert_allclose(have, want, rtol=1e-6, err_msg=name)
         np.testing.assert_array_equal(before, np.array(value), err_msg=name)
 
 
 @pytest.mark.parametrize(
     "dtype",
-    ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "complex64", "complex128"],
+    [
+        "bool",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "float16",
+        "complex64",
+        "complex128",
+    ],
 )
 def test_every_dtype_goes_in_and_comes_out(dtype):
-    x, w = T.tensor(dtype, (None,), "x"), wb.shared(np.array([1, 0, 1]).astype(dtype), "w")
-    outputs = [x, T.concatenate([x, w]), T.eq(x, w)] + ([x * w + x] if dtype != "bool" else [x & w])
+    x, w = (
+        T.tensor(dtype, (None,), "x"),
+        wb.shared(np.array([1, 0, 1]).astype(dtype), "w"),
+    )
+    outputs = [x, T.concatenate([x, w]), T.eq(x, w)] + (
+        [x * w + x] if dtype != "bool" else [x & w]
+    )
     values = np.array([1, 0, 3]).astype(dtype)
     results = []
 
@@ -307,7 +365,9 @@ def test_every_dtype_goes_in_and_comes_out(dtype):
     a, b = values, np.array([1, 0, 1]).astype(dtype)
     last = a * b + a if dtype != "bool" else a & b
     for got in results:
-        for have, want in zip(got, [a, np.concatenate([a, b]), a == b, last, last], strict=True):
+        for have, want in zip(
+            got, [a, np.concatenate([a, b]), a == b, last, last], strict=True
+        ):
             assert have.dtype == want.dtype
             np.testing.assert_array_equal(have, want)
 
@@ -329,8 +389,20 @@ def test_sizes_may_change_from_call_to_call(mode):
     f = wb.function([x, y], [T.tanh(T.dot(x, w)) + y, x.sum(axis=1)], mode=mode)
     rng = np.random.default_rng(0)
 
-    for rows, inner, columns in [(4, 3, 2), (1, 3, 2), (200, 7, 5), (0, 7, 5), (3, 0, 5), (4, 3, 0), (4, 3, 2)]:
-        a, b, c = rng.normal(size=(rows, inner)), rng.normal(size=columns), rng.normal(size=(inner, columns))
+    for rows, inner, columns in [
+        (4, 3, 2),
+        (1, 3, 2),
+        (200, 7, 5),
+        (0, 7, 5),
+        (3, 0, 5),
+        (4, 3, 0),
+        (4, 3, 2),
+    ]:
+        a, b, c = (
+            rng.normal(size=(rows, inner)),
+            rng.normal(size=columns),
+            rng.normal(size=(inner, columns)),
+        )
         w.set_value(c)
         first, second = f(a, b)
         np.testing.assert_allclose(first, np.tanh(a @ c) + b, rtol=1e-12)
@@ -380,7 +452,12 @@ def test_nothing_is_rounded_unless_allowed(mode):
     strict = wb.function([x, n], x * n, mode=mode)
     loose = wb.function([x, n], x * n, mode=mode, allow_input_downcast=True)
 
-    for args in [(np.ones(2), 1), (np.ones(2, "f4"), 1.5), (np.arange(2), 1), (np.ones(2, "f4"), "a")]:
+    for args in [
+        (np.ones(2), 1),
+        (np.ones(2, "f4"), 1.5),
+        (np.arange(2), 1),
+        (np.ones(2, "f4"), "a"),
+    ]:
         with pytest.raises(DTypeError):
             strict(*args)
     with pytest.raises(ShapeError):
@@ -401,11 +478,17 @@ def test_nothing_is_rounded_unless_allowed(mode):
         (lambda x, w: wb.function([x], x, updates=[(w, x.sum())]), UpdateTypeError),
         (lambda x, w: wb.function([x], x, updates=[(w, x > 0)]), UpdateTypeError),
         (lambda x, w: wb.function([x], x, updates=[(w, "a")]), UpdateTypeError),
-        (lambda x, w: wb.function([], updates=[(wb.shared(1, "n"), 1.5)]), UpdateTypeError),
+        (
+            lambda x, w: wb.function([], updates=[(wb.shared(1, "n"), 1.5)]),
+            UpdateTypeError,
+        ),
         (lambda x, w: wb.function([], x, givens={x: x > 0}), DTypeError),
         (lambda x, w: wb.function([], x, givens={x: w.sum()}), DTypeError),
         (lambda x, w: wb.function([], x, givens={"x": w}), ArgumentError),
-        (lambda x, w: wb.function([], T.lscalar() + 1, givens={T.lscalar(): 1.5}), DTypeError),
+        (
+            lambda x, w: wb.function([], T.lscalar() + 1, givens={T.lscalar(): 1.5}),
+            DTypeError,
+        ),
     ],
 )
 def test_what_cannot_be_compiled_is_refused(make, error):
@@ -422,7 +505,9 @@ def test_unused_inputs_raise_warn_or_pass(set_by, monkeypatch):
 
     def make(action):
         if set_by == "option":
-            return wb.function([x, y], x.sum(), on_unused_input=action, mode="FAST_COMPILE")
+            return wb.function(
+                [x, y], x.sum(), on_unused_input=action, mode="FAST_COMPILE"
+            )
         monkeypatch.setattr(wb.config, "on_unused_input", action)
         return wb.function([x, y], x.sum(), mode="FAST_COMPILE")
 
@@ -444,13 +529,24 @@ def test_modes_are_named_in_any_case_and_changed_by_tags():
     x = T.vector("x")
 
     def steps(mode):
-        return {s.rule for s in wb.function([x], T.log(T.nnet.softmax(x)), mode=mode).steps}
+        return {
+            s.rule for s in wb.function([x], T.log(T.nnet.softmax(x)), mode=mode).steps
+        }
 
-    assert steps("fast_compile") == steps("FAST_COMPILE") == steps(wb.get_mode("Fast_Compile")) != set()
+    assert (
+        steps("fast_compile")
+        == steps("FAST_COMPILE")
+        == steps(wb.get_mode("Fast_Compile"))
+        != set()
+    )
     assert steps("none") == set()
     assert "log_of_softmax" in steps("FAST_COMPILE")
-    assert "log_of_softmax" not in steps(wb.get_mode("FAST_COMPILE").excluding("log_of_softmax"))
-    assert "log_of_softmax" not in steps(wb.get_mode("FAST_COMPILE").excluding("stability"))
+    assert "log_of_softmax" not in steps(
+        wb.get_mode("FAST_COMPILE").excluding("log_of_softmax")
+    )
+    assert "log_of_softmax" not in steps(
+        wb.get_mode("FAST_COMPILE").excluding("stability")
+    )
     assert "log_of_softmax" in steps(wb.get_mode("None").including("log_of_softmax"))
 
 
@@ -480,7 +576,7 @@ class Holder:
 
 def test_a_function_is_called_as_what_it_is_assigned_to():
     # fmt: off
-    x = T.vector("x"); first = wb.function([x], x, mode="None"); y = 1; second = wb.function([x], x, mode="None")  # noqa: E702
+    x = T.vector("x"); first = wb.function([x], x, mode="None"); y = 1; second = wb.function([x], x, mode="None")
     # fmt: on
     third: wb.Function = wb.function(
         [x],
@@ -490,11 +586,26 @@ def test_a_function_is_called_as_what_it_is_assigned_to():
     größe = wb.function([x], x, mode="None")
     holder = Holder()
     holder.member = wb.function([x], x, mode="None")
-    pair = [wb.function([x], x, mode="None"), wb.function([x], x, mode="None", name="given")]
-    if x is not None: inline = wb.function([x], x, mode="None")  # noqa: E701
+    pair = [
+        wb.function([x], x, mode="None"),
+        wb.function([x], x, mode="None", name="given"),
+    ]
+    if x is not None:
+        inline = wb.function([x], x, mode="None")
 
-    names = [f.name for f in (first, second, third, größe, holder.member, *pair, inline)]
-    assert names == ["first", "second", "third", "größe", "member", "function", "given", "inline"]
+    names = [
+        f.name for f in (first, second, third, größe, holder.member, *pair, inline)
+    ]
+    assert names == [
+        "first",
+        "second",
+        "third",
+        "größe",
+        "member",
+        "function",
+        "given",
+        "inline",
+    ]
 
 
 # --- eval --------------------------------------------------------------------------------
@@ -505,10 +616,14 @@ def test_eval_computes_a_variable_now():
     w = wb.shared(np.ones(2), "w")
     z = x * y + w
 
-    np.testing.assert_array_equal(z.eval({x: [1.0, 2.0], y: np.array([3.0, 4.0])}), [4, 9])
+    np.testing.assert_array_equal(
+        z.eval({x: [1.0, 2.0], y: np.array([3.0, 4.0])}), [4, 9]
+    )
     w.set_value([0.0, 0.0])
     np.testing.assert_array_equal(z.eval({y: [3.0, 4.0], x: [1.0, 2.0]}), [3, 8])
-    np.testing.assert_array_equal(z.eval({x: [1.0, 2.0], y: [3.0, 4.0]}, mode="FAST_RUN"), [3, 8])
+    np.testing.assert_array_equal(
+        z.eval({x: [1.0, 2.0], y: [3.0, 4.0]}, mode="FAST_RUN"), [3, 8]
+    )
     assert w.sum().eval() == 0
     assert T.exp(x * y).eval({x * y: [0.0]} | {x: [9.0], y: [9.0]}).shape == (1,)
     with pytest.raises(wb.MissingInputError, match="y"):

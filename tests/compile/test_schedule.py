@@ -24,7 +24,9 @@ def schedule(inputs, outputs):
 
 
 def program(inputs, outputs, updates=()):
-    graph, _ = optimise(Graph(tuple(inputs), tuple(outputs), tuple(updates)), get_mode("FAST_RUN"))
+    graph, _ = optimise(
+        Graph(tuple(inputs), tuple(outputs), tuple(updates)), get_mode("FAST_RUN")
+    )
     return make_c_program(graph)
 
 
@@ -50,7 +52,13 @@ def test_softmax_is_one_kernel_over_rows():
 
     (unit,) = plan.units
     assert unit.fixed == 1
-    assert [str(n.op) for n in unit.nodes] == ["supremum{axis=1}", "sub", "exp", "sum{axis=1}", "true_div"]
+    assert [str(n.op) for n in unit.nodes] == [
+        "supremum{axis=1}",
+        "sub",
+        "exp",
+        "sum{axis=1}",
+        "true_div",
+    ]
 
 
 def test_sum_joins_what_feeds_it():
@@ -122,7 +130,9 @@ def test_long_chain_is_cut_into_kernels_of_bounded_length():
 
     plan = schedule([x], [y])
 
-    assert [len(unit.nodes) for unit in plan.units[:-1]] == [300] * (len(plan.units) - 1)
+    assert [len(unit.nodes) for unit in plan.units[:-1]] == [300] * (
+        len(plan.units) - 1
+    )
 
 
 # --- memory ------------------------------------------------------------------------------
@@ -216,7 +226,9 @@ def test_what_does_not_depend_on_a_loop_stands_outside_it():
     made = program([x, b], [x * T.exp(b).dimshuffle(0, "x")])
 
     inner = [s for s in walk(made.plan.order[-1].block) if isinstance(s, Loop)][-1]
-    assert len([s for s in inner.body.statements if not isinstance(s, Store)]) == 2  # load x, multiply
+    assert (
+        len([s for s in inner.body.statements if not isinstance(s, Store)]) == 2
+    )  # load x, multiply
 
 
 def test_expensive_value_of_two_phases_is_kept_for_the_row():

@@ -28,7 +28,7 @@ dot(x, W): x has 784 columns but W has 748 rows.
   input     name  type                shape       from
          0  x     float64 (600, 784)  (600, 784)  test_errors.py:NN  x, W = T.tensor("float64", (600, 784), "x"), T.tensor("float64", (748, 10), "W")
          1  W     float64 (748, 10)   (748, 10)   test_errors.py:NN  x, W = T.tensor("float64", (600, 784), "x"), T.tensor("float64", (748, 10), "W")
-  hint   axis 1 of x must equal axis 0 of W. Transposing W, (10, 748), does not fit either."""  # noqa: E501
+  hint   axis 1 of x must equal axis 0 of W. Transposing W, (10, 748), does not fit either."""
     assert text_of(error) == expected
 
 
@@ -47,7 +47,7 @@ dot(x, W): x has 3 columns but W has 4 rows.
   input     name  type            shape   from
          0  x     float64 matrix  (2, 3)  test_errors.py:NN  x = T.matrix("x")
          1  W     float64 matrix  (4, 3)  test_errors.py:NN  W = T.matrix("W")
-  hint   axis 1 of x must equal axis 0 of W. dot(x, W.T) would fit: its shape is (3, 4)."""  # noqa: E501
+  hint   axis 1 of x must equal axis 0 of W. dot(x, W.T) would fit: its shape is (3, 4)."""
     assert text_of(error) == expected
 
 
@@ -64,7 +64,7 @@ mul(x, y): sizes 4 and 5 differ on axis 1.
   input     name  type            shape   from
          0  x     float32 (3, 4)  (3, 4)  test_errors.py:NN  x, y = T.tensor("float32", (3, 4), "x"), T.tensor("float32", (3, 5), "y")
          1  y     float32 (3, 5)  (3, 5)  test_errors.py:NN  x, y = T.tensor("float32", (3, 4), "x"), T.tensor("float32", (3, 5), "y")
-  hint   give both the same size, or add an axis with dimshuffle where one should broadcast."""  # noqa: E501
+  hint   give both the same size, or add an axis with dimshuffle where one should broadcast."""
     assert text_of(error) == expected
 
 
@@ -83,7 +83,7 @@ add(x, b): sizes 2 and 1 differ on axis 0.
   input     name  type            shape   from
          0  x     float64 matrix  (2, 3)  test_errors.py:NN  x = T.matrix("x")
          1  b     float64 matrix  (1, 3)  test_errors.py:NN  b = T.matrix("b")
-  hint   to stretch the input of size 1, declare it: T.addbroadcast(v, 0), or shape=(…, 1, …)."""  # noqa: E501
+  hint   to stretch the input of size 1, declare it: T.addbroadcast(v, 0), or shape=(…, 1, …)."""
     assert text_of(error) == expected
 
 

@@ -7,9 +7,9 @@ import pytest
 
 InteractiveShell = pytest.importorskip("IPython").core.interactiveshell.InteractiveShell
 
-from workbench.compile import function  # noqa: E402
-from workbench.config import config  # noqa: E402
-from workbench.magics.extension import (  # noqa: E402
+from workbench.compile import function
+from workbench.config import config
+from workbench.magics.extension import (
     load_ipython_extension,
     unload_ipython_extension,
 )

@@ -6,7 +6,10 @@ training is cut to four epochs here, and runs to its end every night.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,8 @@ pytest.importorskip("ipykernel")
 pytest.importorskip("matplotlib")
 pytest.importorskip("nbclient")
 
-from notebooks.execute import WIDGET, execute, set_parameters, tidy  # noqa: E402
+from notebooks.execute import WIDGET, execute, set_parameters, tidy
+from workbench.config import config
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -43,6 +47,14 @@ FOUR_EPOCHS = [
     "epoch   3   validation   9.94%   test  10.21%",
     "epoch   4   validation   9.48%   test   9.82%",
 ]
+
+
+@pytest.fixture(autouse=True)
+def flags_of_this_run(monkeypatch):
+    """The kernel takes its flags from the environment, and from no file."""
+    monkeypatch.setenv("WORKBENCH_CONFIG", os.devnull)
+    monkeypatch.setenv("WORKBENCH_CACHE_DIR", config.cache_dir)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
 
 
 def read(name):
@@ -104,6 +116,23 @@ def test_training_stops_by_itself():
     assert [line for line in FOUR_EPOCHS if line not in text] == []
     assert re.search(r"ended after 9\d epochs", text)
     assert re.search(r"best: validation 7\.\d\d%, test 7\.\d\d%", text)
+
+
+@pytest.mark.nightly
+@pytest.mark.notebook
+def test_demo_says_what_it_trained_how_fast_and_where_to_look():
+    command = [sys.executable, str(FOLDER / "demo.py")]
+
+    done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    page = re.search(r"^Look +(\S+\.html)$", done.stdout, re.MULTILINE)
+    assert page is not None
+    assert (FOLDER.parent / page[1]).exists()
+    assert "Trained   a softmax on 50,000 handwritten digits" in done.stdout
+    assert re.search(
+        r"^Speed .* NumPy takes \d+\.\d\d times$", done.stdout, re.MULTILINE
+    )
 
 
 # --- what is stored -------------------------------------------------------------------

@@ -81,7 +81,9 @@ class Extents:
 
     def _own(self, variable: Variable) -> Sizes:
         return tuple(
-            self._once((axis, variable), partial(SizeOf(axis), variable)) if size is None else size
+            self._once((axis, variable), partial(SizeOf(axis), variable))
+            if size is None
+            else size
             for axis, size in enumerate(variable.type.shape)
         )
 
@@ -101,13 +103,21 @@ class Extents:
                 pending.pop()
                 continue
             inner = node.inputs if isinstance(node.op, Elementwise) else ()
-            missing = [v for v in inner if v.owner is not None and v not in self._plain_of]
+            missing = [
+                v for v in inner if v.owner is not None and v not in self._plain_of
+            ]
             if missing:
                 pending += missing
             else:
                 self._plain_of[pending.pop()] = self._plain_node(node)
         found = self._plain_of.get(size)
-        return found if found is not None else int(size.data) if isinstance(size, Constant) else size
+        return (
+            found
+            if found is not None
+            else int(size.data)
+            if isinstance(size, Constant)
+            else size
+        )
 
     def _plain_node(self, node: Apply) -> Size:
         if isinstance(node.op, SizeOf):
@@ -116,7 +126,10 @@ class Extents:
             return node.outputs[0]  # a computed number: it is what it is
         inputs = [self._plain(v) for v in node.inputs]
         if all(isinstance(v, int) for v in inputs):
-            arrays = [np.array(v, given.dtype) for v, given in zip(inputs, node.inputs, strict=True)]
+            arrays = [
+                np.array(v, given.dtype)
+                for v, given in zip(inputs, node.inputs, strict=True)
+            ]
             return int(node.op.evaluate(node, arrays)[0])
         key = (node.op, tuple(v if isinstance(v, int) else id(v) for v in inputs))
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
@@ -138,7 +151,11 @@ class Extents:
         if isinstance(size, int):
             return (0, 0)
         node = size.owner
-        if node is not None and isinstance(node.op, SizeOf) and node.inputs[0] in self._rank:
+        if (
+            node is not None
+            and isinstance(node.op, SizeOf)
+            and node.inputs[0] in self._rank
+        ):
             return (1, self._rank[node.inputs[0]])
         return (2, 0)
 

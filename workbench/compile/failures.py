@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.compile.record import Compilation, Graph, Step
+from workbench.compile.record import Compilation, Step
 from workbench.core import source
 from workbench.core.errors import (
     OutOfMemoryError,
@@ -26,7 +26,8 @@ from workbench.core.errors import (
     WorkbenchError,
 )
 from workbench.core.evaluate import evaluate
-from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
+from workbench.core.graph import Apply, Constant, Shared, Variable
+from workbench.core.op import Reduction
 from workbench.core.ops.indexing import Put, Take
 from workbench.core.ops.linalg import Dot
 from workbench.core.printing import plain
@@ -51,12 +52,13 @@ def explain(
     code, number, axis, a, b = failure
     if code == OUT_OF_MEMORY:
         raise out_of_memory(function, _planned_bytes(function, args), a)
+    assert function.program is not None
+    failing = function.program.text.failing
+    node = failing[number] if 0 <= number < len(failing) else None
     error = _repeated(function, args)
     if error is None:
-        failing: Sequence[Apply] = function.program.text.failing  # type: ignore[union-attr]
-        node = failing[number] if 0 <= number < len(failing) else None
         error = _as_reported(function, node, code, axis, a, b)
-    raise completed(function, error).with_traceback(None) from None
+    raise completed(function, error, node).with_traceback(None) from None
 
 
 def explained(
@@ -68,7 +70,9 @@ def explained(
 ) -> WorkbenchError:
     """The error of one operation that NumPy ran, completed; `live` are the values there were."""
     if isinstance(error, WorkbenchError):
-        return completed(function, _repeated(function, args) or error).with_traceback(None)
+        return completed(function, _repeated(function, args) or error).with_traceback(
+            None
+        )
     return out_of_memory(function, [(v, a.shape, a.nbytes) for v, a in live], 0, node)
 
 
@@ -105,22 +109,26 @@ def _as_reported(
 # --- the message, part by part -----------------------------------------------------------
 
 
-def completed(function: Function, error: WorkbenchError) -> WorkbenchError:
-    """The error with everything said that is known of its operation and of the call."""
+def completed(
+    function: Function, error: WorkbenchError, reported: Apply | None = None
+) -> WorkbenchError:
+    """The error with everything said that is known of its operation and of the call.
+
+    `reported` is the operation of the compiled program that failed.
+    """
     node: Apply | None = error.node
     given = error.args[0] if error.args and isinstance(error.args[0], Report) else None
     headline = given.headline if given is not None else str(error).split("\n")[0]
-    report = Report(headline, error.line)
+    report = Report(_with_short_names(headline, node), error.line)
     if node is not None:
         arrays = list(error.inputs)
         if len(arrays) == len(node.inputs):
             header, rows = _table(function, node.inputs, arrays)
             report.table("input", header, rows)
-        report.add("node", _node_text(function.compilation, node))
+        report.add("node", _node_text(function.compilation, node, reported))
     report.add("when", _when_text(function))
     report.add("state", _state_text(function))
-    for text in _hints(node, error, given):
-        report.add("hint", text)
+    report.add("hint", _with_short_names(_hint(node, error, given), node))
     report.add("look", _look_text(function, error.line))
     error.args = (report,)
     return error
@@ -130,6 +138,12 @@ def short(text: str, width: int = NAME_WIDTH) -> str:
     """A name or formula on one line, cut when long."""
     text = plain(text)
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _with_short_names(text: str, node: Apply | None) -> str:
+    for variable in node.inputs if node is not None else ():
+        text = text.replace(variable.label(), short(variable.label()))
+    return plain(text)
 
 
 def _table(
@@ -163,36 +177,38 @@ def _role(function: Function, variable: Variable) -> str:
     return "constant" if isinstance(variable, Constant) else ""
 
 
-def _node_text(compilation: Compilation, node: Apply) -> str:
-    """``gemm #24 of 27, made from sub #40 by gemm (step 19)``."""
+def _node_text(
+    compilation: Compilation, node: Apply, reported: Apply | None = None
+) -> str:
+    """``gemm #24 of 27, made from dot #22 by gemm (step 19)``.
+
+    Numbers are places in the order of execution, as a printed tree shows them.
+    """
     order = execution_order(compilation)
-    found = _what_it_became(compilation, node, order)
-    plain_nodes = compilation.before.nodes()
+    as_written = compilation.before.nodes()
+    number = f" #{as_written.index(node)}" if node in as_written else ""
+    found = _what_it_became(node, order)
+    if found is None and reported is not None:
+        found = _what_it_became(reported, order)
     if found is None:
-        if node not in plain_nodes:
-            return str(node.op)
-        number = plain_nodes.index(node)
-        return f"{node.op} #{number} of {len(plain_nodes)} in the graph as written"
+        return f"{node.op}{number} of {len(as_written)} in the graph as written"
     text = f"{found.op} #{order[found]} of {len(order)}"
-    step = _step_of(compilation, node)
+    step = _step_to(compilation, found)
     if found.op == node.op or step is None:
         return text
-    number = plain_nodes.index(node) if node in plain_nodes else 0
-    return f"{text}, made from {node.op} #{number} by {step.rule} (step {step.number})"
+    return f"{text}, made from {node.op}{number} by {step.rule} (step {step.number})"
 
 
-def _what_it_became(
-    compilation: Compilation, node: Apply, order: dict[Apply, int]
-) -> Apply | None:
-    """The operation that runs in place of a node: its copy, or what a rule made of it."""
+def _what_it_became(node: Apply, order: dict[Apply, int]) -> Apply | None:
+    """What runs in place of a node: itself, a copy, or what a rule made of it."""
     if node in order:
         return node
-    for candidate in order:
-        if _is_copy(candidate, node):
-            return candidate
-    for candidate in order:
-        if any(at is node or _is_copy(at, node) for at in _lineage(candidate)):
-            return candidate
+    for other in order:
+        if _is_copy(other, node):
+            return other
+    for other in order:
+        if any(at is node or _is_copy(at, node) for at in _lineage(other)):
+            return other
     return None
 
 
@@ -209,12 +225,13 @@ def _lineage(node: Apply) -> Iterator[Apply]:
         at = at.origin.replaces
 
 
-def _step_of(compilation: Compilation, node: Apply) -> Step | None:
+def _step_to(compilation: Compilation, node: Apply) -> Step | None:
+    """The rewrite that made a node, or that which it is a copy of."""
     for step in compilation.steps:
-        before = step.before.owner
-        if before is None or step.rule == "merge":
+        made = step.after.owner
+        if made is None or step.rule == "merge":
             continue
-        if before is node or _is_copy(before, node):
+        if made is node or _is_copy(made, node):
             return step
     return None
 
@@ -258,21 +275,25 @@ def _state_text(function: Function) -> str:
         return ""
     if len(names) > 4:
         names = [*names[:3], f"{len(names) - 3} more"]
-    listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    listed = (
+        names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    )
     keeps = "keeps its value" if len(names) == 1 else "keep their values"
     return f"{listed} {keeps} from before this call"
 
 
-def _hints(
-    node: Apply | None, error: WorkbenchError, given: Report | None
-) -> Iterator[str]:
-    hint = " ".join(text for label, text in given.parts if label == "hint") if given else ""
-    if node is not None and isinstance(node.op, Dot):
-        hint += _check_the_number(node, error)
-    if node is not None and isinstance(error, OutOfRangeError):
-        hint = _place_out_of_range(node, error.inputs) or hint
-    if hint:
-        yield hint
+def _hint(node: Apply | None, error: WorkbenchError, given: Report | None) -> str:
+    parts = given.parts if given is not None else ()
+    hint = " ".join(text for label, text in parts if label == "hint")
+    if node is None:
+        return hint
+    if isinstance(node.op, Dot):
+        return hint + _check_the_number(node, error)
+    if isinstance(error, OutOfRangeError):
+        return _place_out_of_range(node, error.inputs) or hint
+    if isinstance(node.op, Reduction) and not hint:
+        return "leave empty batches out; sum, prod and mean are defined for them."
+    return hint
 
 
 def _check_the_number(node: Apply, error: WorkbenchError) -> str:
@@ -308,7 +329,11 @@ def _place_out_of_range(node: Apply, inputs: Sequence[Array]) -> str:
 def _look_text(function: Function, line: source.Location | None) -> str:
     """Where to see the graph: a magic in a notebook, else the function it calls."""
     name = function.name
-    if not name.isidentifier() or len(name) > NAME_WIDTH or name in ("function", "eval"):
+    if (
+        not name.isidentifier()
+        or len(name) > NAME_WIDTH
+        or name in ("function", "eval")
+    ):
         return ""  # nothing the user could type
     if line is not None and line.is_cell:
         return f"%symshow {name}     plain graph: %symshow {name} --before"
@@ -341,7 +366,7 @@ def out_of_memory(
             variable.location.place if variable.location else "",
         ]
         for variable, shape, count in largest
-        if count >= largest[0][2] // 100
+        if count >= max(1024, largest[0][2] // 100)
     ]
     report.table("large", ["", "type", "shape", "memory", "from"], rows)
     if node is not None:
@@ -381,7 +406,10 @@ def _planned_bytes(function: Function, args: Sequence[Array]) -> list[Held]:
                 int(evaluate([size], values)[0]) if isinstance(size, Variable) else size
                 for size in sizes
             )
-        except (WorkbenchError, MemoryError):  # a size that depends on what was not made
+        except (
+            WorkbenchError,
+            MemoryError,
+        ):  # a size that depends on what was not made
             continue
         held.append((variable, shape, itemsize * int(np.prod(shape, dtype=object))))
     return held

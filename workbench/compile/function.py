@@ -29,7 +29,15 @@ from workbench.config import config
 from workbench.core import source
 from workbench.core.errors import WorkbenchError
 from workbench.core.evaluate import run_node
-from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable, clone, graph_inputs
+from workbench.core.graph import (
+    Apply,
+    Constant,
+    Shared,
+    Variable,
+    as_variable,
+    clone,
+    graph_inputs,
+)
 from workbench.core.types import Array
 
 Outputs = Variable | Sequence[Any] | Mapping[str, Any] | None
@@ -74,7 +82,9 @@ class Function:
         self._allow_downcast = allow_input_downcast
         start = time.perf_counter()
         after, steps = optimise(graph, mode)
-        self.compilation = record(name, mode, graph, after, steps, {"rewrite": time.perf_counter() - start})
+        self.compilation = record(
+            name, mode, graph, after, steps, {"rewrite": time.perf_counter() - start}
+        )
         self._run = self._make_run(after)
         for listener in list(on_created):
             listener(self)
@@ -84,7 +94,11 @@ class Function:
         run = maker(self) if maker is not None else None
         if run is None and self.mode.backend == "c":
             program = self.compile_c()
-            run = program.runner(self.conform, self.explain, self.is_single) if program is not None else None
+            run = (
+                program.runner(self.conform, self.explain, self.is_single)
+                if program is not None
+                else None
+            )
         if run is None:
             run = NumpyProgram(self, after)
         return run
@@ -137,7 +151,9 @@ class Function:
 
     # --- arguments and failures ----------------------------------------------------------
 
-    def conform(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Array, ...]:
+    def conform(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Array, ...]:
         """Arguments as arrays of exactly the inputs' types.
 
         Raises
@@ -155,20 +171,28 @@ class Function:
             for name in kwargs:
                 if name not in names[len(args) :]:
                     raise problems.unknown_keyword(self, name)
-            given += [kwargs[n] for n in names[len(args) :] if n is not None and n in kwargs]
+            given += [
+                kwargs[n] for n in names[len(args) :] if n is not None and n in kwargs
+            ]
         if len(given) != len(self.inputs):
             raise problems.wrong_count(self, args, kwargs)
         fitted = []
-        for number, (variable, value) in enumerate(zip(self.inputs, given, strict=True)):
+        for number, (variable, value) in enumerate(
+            zip(self.inputs, given, strict=True)
+        ):
             if isinstance(value, Shared):
                 value = value.get_value(borrow=True)
             try:
                 fitted.append(variable.type.filter(value, self._allow_downcast))
             except (TypeError, ValueError) as error:
-                raise problems.bad_argument(self, number, variable, value, error) from None
+                raise problems.bad_argument(
+                    self, number, variable, value, error
+                ) from None
         return tuple(fitted)
 
-    def explain(self, failure: tuple[int, int, int, int, int], args: Sequence[Array]) -> None:
+    def explain(
+        self, failure: tuple[int, int, int, int, int], args: Sequence[Array]
+    ) -> None:
         """Raise the error for a failure of the compiled program, with the user's line."""
         failures.explain(self, failure, args)
 
@@ -188,7 +212,9 @@ class NumpyProgram:
         for node in graph.nodes():
             takes = [self._place(v) for v in node.inputs]
             self.work.append((node, takes, [self._place(v) for v in node.outputs]))
-        self.leaves = [(k, v) for v, k in self.places.items() if isinstance(v, Constant | Shared)]
+        self.leaves = [
+            (k, v) for v, k in self.places.items() if isinstance(v, Constant | Shared)
+        ]
         self.results = [self.places[v] for v in graph.results]
         self._lock, self._pid = threading.RLock(), os.getpid()
 
@@ -224,7 +250,9 @@ class NumpyProgram:
             node, taken = None, set[int]()
             results = [self._own(values[k], arrays, taken) for k in self.results]
         except (WorkbenchError, MemoryError) as error:
-            live = [(v, values[k]) for v, k in self.places.items() if values[k] is not None]
+            live = [
+                (v, values[k]) for v, k in self.places.items() if values[k] is not None
+            ]
             raise failures.explained(self.function, error, node, arrays, live) from None
         n = len(self.graph.outputs)
         storages = [shared.storage for shared, _ in self.graph.updates]
@@ -234,9 +262,16 @@ class NumpyProgram:
 
     def _own(self, array: Array, arguments: Sequence[Array], taken: set[int]) -> Array:
         """A result in memory nobody else holds: views, arguments and repeated results are copied."""
-        if array.base is not None or not array.flags.writeable or id(array) in taken or not array.flags.c_contiguous:
+        if (
+            array.base is not None
+            or not array.flags.writeable
+            or id(array) in taken
+            or not array.flags.c_contiguous
+        ):
             array = array.copy()
-        elif any(array is a for a in arguments) or any(array is s.storage[0] for s in self._shared()):
+        elif any(array is a for a in arguments) or any(
+            array is s.storage[0] for s in self._shared()
+        ):
             array = array.copy()
         taken.add(id(array))
         return array
@@ -309,7 +344,11 @@ def function(
     n = len(asked)
     for shared, new in zip(new_values, results[n:], strict=True):
         problems.check_update(shared, new, label)
-    graph = Graph(tuple(leaves), tuple(results[:n]), tuple(zip(new_values, results[n:], strict=True)))
+    graph = Graph(
+        tuple(leaves),
+        tuple(results[:n]),
+        tuple(zip(new_values, results[n:], strict=True)),
+    )
     problems.check_missing(graph, label)
     _check_unused(graph, inputs, label, on_unused_input or config.on_unused_input)
     return Function(graph, inputs, chosen, label, form, allow_input_downcast)
@@ -336,12 +375,17 @@ def _new_values(updates: Updates, label: str) -> dict[Shared, Variable]:
 
 def _given(results: list[Variable], givens: Any) -> list[Variable]:
     pairs = list(givens.items() if isinstance(givens, Mapping) else givens or ())
-    replace = {variable: problems.given_value(variable, value) for variable, value in pairs}
+    replace = {
+        variable: problems.given_value(variable, value) for variable, value in pairs
+    }
     return clone(results, replace) if replace else results
 
 
 def _add_default_updates(
-    new_values: dict[Shared, Variable], results: list[Variable], inputs: Sequence[Variable], without: bool | Sequence[Shared]
+    new_values: dict[Shared, Variable],
+    results: list[Variable],
+    inputs: Sequence[Variable],
+    without: bool | Sequence[Shared],
 ) -> None:
     if without is True:
         return
@@ -349,7 +393,12 @@ def _add_default_updates(
     pending = graph_inputs(results, inputs)
     while pending:
         leaf = pending.pop()
-        if not isinstance(leaf, Shared) or leaf.default_update is None or leaf in new_values or leaf in skipped:
+        if (
+            not isinstance(leaf, Shared)
+            or leaf.default_update is None
+            or leaf in new_values
+            or leaf in skipped
+        ):
             continue
         new_values[leaf] = leaf.default_update
         results.append(leaf.default_update)
@@ -367,7 +416,9 @@ def _as_leaf(variable: Variable, label: str) -> Variable:
     return leaf
 
 
-def _check_unused(graph: Graph, inputs: Sequence[Variable], label: str, action: str) -> None:
+def _check_unused(
+    graph: Graph, inputs: Sequence[Variable], label: str, action: str
+) -> None:
     if action == "ignore":
         return
     used = set(graph_inputs(graph.results, graph.inputs))
@@ -385,11 +436,17 @@ def _assigned_name() -> str:
     if place is None:
         return ""
     before = place.location.text[: place.location.column]
-    found = re.search(r"(?:^|[;:=])\s*(?:[\w.]+\.)?([^\W\d]\w*)\s*(?::[^=;]+)?=\s*$", before)
+    found = re.search(
+        r"(?:^|[;:=])\s*(?:[\w.]+\.)?([^\W\d]\w*)\s*(?::[^=;]+)?=\s*$", before
+    )
     return found.group(1) if found else ""
 
 
-def evaluate_now(self: Variable, inputs_to_values: Mapping[Variable, Any] | None = None, mode: str | Mode = "FAST_COMPILE") -> Array:
+def evaluate_now(
+    self: Variable,
+    inputs_to_values: Mapping[Variable, Any] | None = None,
+    mode: str | Mode = "FAST_COMPILE",
+) -> Array:
     """The value of this variable for given values of others: ``(x + 1).eval({x: 2.0})``.
 
     Compiled functions are kept with the variable, one for each set of inputs.
@@ -398,7 +455,9 @@ def evaluate_now(self: Variable, inputs_to_values: Mapping[Variable, Any] | None
     key = (tuple(given), get_mode(mode))
     kept: dict[Any, Function] = self.tag.__dict__.setdefault("eval_functions", {})
     if key not in kept:
-        kept[key] = function(list(given), self, mode=mode, name="eval", on_unused_input="ignore")
+        kept[key] = function(
+            list(given), self, mode=mode, name="eval", on_unused_input="ignore"
+        )
     result: Array = kept[key](*given.values())
     return result
 

@@ -12,7 +12,6 @@ scheduler sees that two operations read the same element.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from workbench.core.graph import Apply, Variable
 
@@ -153,9 +152,6 @@ class Loop:
     lanes: bool = False
 
 
-Statement = Union[Let, Load, Store, Accumulator, Combine, Check, Loop]
-
-
 @dataclass(eq=False)
 class Block:
     """Statements in order, and the names already computed here: memo from what to its name."""
@@ -163,6 +159,9 @@ class Block:
     statements: list[Statement] = field(default_factory=list)
     loop: str = ""
     names: dict[object, str] = field(default_factory=dict)
+
+
+Statement = Let | Load | Store | Accumulator | Combine | Check | Loop
 
 
 def walk(block: Block) -> list[Statement]:

@@ -16,8 +16,9 @@ import numpy as np
 
 from workbench.core.graph import Constant, Variable, as_variable, toposort
 from workbench.core.op import Elementwise, Op
-from workbench.core.ops.elementwise import DimShuffle, Fill, apply, kind
+from workbench.core.ops.elementwise import Fill
 from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.ufunc import DimShuffle, apply, kind
 
 COMMUTATIVE = {
     "add",

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from workbench.compile.elements import SizeTable
 from workbench.compile.extents import same_sizes
 from workbench.compile.loops import Block, Load, Loop, Store, walk
-from workbench.compile.lower import Lowered, SizeTable
+from workbench.compile.lower import Lowered
 from workbench.compile.record import Graph
 from workbench.compile.schedule import Schedule, is_strided_view
 from workbench.core.graph import Shared, Variable
@@ -76,18 +77,26 @@ class Plan:
 
     def bytes_of(self, variable: Variable, schedule: Schedule) -> tuple[Sizes, int]:
         """The sizes of a stored variable and the bytes of one element."""
-        return self.row_sizes.get(variable) or schedule.extents.of(variable), variable.type.itemsize
+        return self.row_sizes.get(variable) or schedule.extents.of(
+            variable
+        ), variable.type.itemsize
 
 
 def plan_memory(
-    graph: Graph, schedule: Schedule, lowered: Sequence[Lowered], sizes: SizeTable, inputs: Sequence[Variable]
+    graph: Graph,
+    schedule: Schedule,
+    lowered: Sequence[Lowered],
+    sizes: SizeTable,
+    inputs: Sequence[Variable],
 ) -> Plan:
     """Decide order, commits, in-place operations and slots."""
     n_visible = len(graph.outputs)
     results = schedule.graph.results
     commits = _choose_commits(schedule, lowered, sizes, n_visible)
     order = [unit for unit in lowered if unit not in commits] + commits
-    storage = {variable: Storage("input", number) for number, variable in enumerate(inputs)}
+    storage = {
+        variable: Storage("input", number) for number, variable in enumerate(inputs)
+    }
     outputs = list(results[:n_visible])
     swaps: list[tuple[Shared, int]] = []
     committed: dict[Variable, Shared] = {}
@@ -118,7 +127,9 @@ def reads_of(lowered: Lowered, schedule: Schedule) -> set[Variable]:
     """The variables in memory that a unit reads."""
     found = {s.buffer for s in walk(lowered.block) if isinstance(s, Load)}
     if lowered.unit.role in ("library", "host"):
-        found.update(root(v, schedule) for node in lowered.unit.nodes for v in node.inputs)
+        found.update(
+            root(v, schedule) for node in lowered.unit.nodes for v in node.inputs
+        )
     return found
 
 
@@ -137,7 +148,9 @@ def _choose_commits(
 ) -> list[Lowered]:
     """Units that may write into shared variables at the end, in an order that reads before it writes."""
     graph = schedule.graph
-    targets = dict(zip(graph.results[n_visible:], (s for s, _ in graph.updates), strict=True))
+    targets = dict(
+        zip(graph.results[n_visible:], (s for s, _ in graph.updates), strict=True)
+    )
     if any(sizes.known_after(size) >= 0 for size in sizes.numbers):
         return []
     reads = {id(unit): reads_of(unit, schedule) for unit in lowered}
@@ -147,15 +160,28 @@ def _choose_commits(
         if unit.writes
         and not unit.can_fail
         and not unit.scratch
-        and all(v in targets and _is_in_place_update(unit, v, targets[v], schedule) for v in unit.writes)
-        and not any(v in reads[id(other)] for v in unit.writes for other in lowered if other is not unit)
+        and all(
+            v in targets and _is_in_place_update(unit, v, targets[v], schedule)
+            for v in unit.writes
+        )
+        and not any(
+            v in reads[id(other)]
+            for v in unit.writes
+            for other in lowered
+            if other is not unit
+        )
     ]
     ordered: list[Lowered] = []
     while chosen:
         ready = [
             unit
             for unit in chosen
-            if not any(targets[v] in reads[id(other)] for v in unit.writes for other in chosen if other is not unit)
+            if not any(
+                targets[v] in reads[id(other)]
+                for v in unit.writes
+                for other in chosen
+                if other is not unit
+            )
         ]
         if not ready:
             chosen.pop()  # they read each other's targets: one of them is exchanged instead
@@ -165,8 +191,12 @@ def _choose_commits(
     return ordered
 
 
-def _is_in_place_update(unit: Lowered, new: Variable, shared: Shared, schedule: Schedule) -> bool:
-    if shared.dtype != new.dtype or not same_sizes(schedule.extents.of(shared), schedule.extents.of(new)):
+def _is_in_place_update(
+    unit: Lowered, new: Variable, shared: Shared, schedule: Schedule
+) -> bool:
+    if shared.dtype != new.dtype or not same_sizes(
+        schedule.extents.of(shared), schedule.extents.of(new)
+    ):
         return False
     if unit.unit.role == "library":
         (node,) = unit.unit.nodes
@@ -251,14 +281,31 @@ class _Planner:
 
     def _donor(self, unit: Lowered, variable: Variable, step: int) -> Variable | None:
         """A variable read here for the last time whose memory `variable` may take over."""
-        for candidate in sorted(reads_of(unit, self.schedule), key=lambda v: self.last.get(v, 0)):
+        for candidate in sorted(
+            reads_of(unit, self.schedule), key=lambda v: self.last.get(v, 0)
+        ):
             place = self.storage.get(candidate)
-            if place is None or place.kind != "slot" or candidate in unit.scratch or candidate in unit.writes:
+            if (
+                place is None
+                or place.kind != "slot"
+                or candidate in unit.scratch
+                or candidate in unit.writes
+            ):
                 continue
-            taken = any(self.storage.get(other) is place for other in unit.writes if other is not variable)
-            if taken or any(self.last.get(tenant, -1) > step for tenant in place.tenants) or self.last[candidate] != step:
+            taken = any(
+                self.storage.get(other) is place
+                for other in unit.writes
+                if other is not variable
+            )
+            if (
+                taken
+                or any(self.last.get(tenant, -1) > step for tenant in place.tenants)
+                or self.last[candidate] != step
+            ):
                 continue
-            if candidate.dtype != variable.dtype or not self._same_length(candidate, variable):
+            if candidate.dtype != variable.dtype or not self._same_length(
+                candidate, variable
+            ):
                 continue
             if self._may_overwrite(unit, candidate, variable):
                 return candidate
@@ -274,10 +321,16 @@ class _Planner:
         (node,) = unit.unit.nodes
         if role == "library":
             others = [root(v, self.schedule) for v in node.inputs[1:]]
-            return isinstance(node.op, Gemm) and self.schedule.base(node.inputs[0]) is read and read not in others
+            return (
+                isinstance(node.op, Gemm)
+                and self.schedule.base(node.inputs[0]) is read
+                and read not in others
+            )
         if role == "assembly" and unit.base_copy is not None:
             copied = [s for s in walk(unit.base_copy.body) if isinstance(s, Load)]
-            rest = [s for s in walk(unit.block) if isinstance(s, Load) and s.buffer is read]
+            rest = [
+                s for s in walk(unit.block) if isinstance(s, Load) and s.buffer is read
+            ]
             straight = reads_where_it_writes(unit.base_copy.body, read, written)
             return straight and len(copied) == 1 and copied == rest
         return False
@@ -289,11 +342,12 @@ class _Planner:
             if place.kind != "slot":
                 continue
             start, end = lives[id(place)]
-            number = next((k for k, last in enumerate(free_after) if last < start), len(free_after))
+            number = next(
+                (k for k, last in enumerate(free_after) if last < start),
+                len(free_after),
+            )
             if number == len(free_after):
                 free_after.append(end)
             free_after[number] = end
             place.number = number
         self.slots = len(free_after)
-
-

@@ -46,16 +46,28 @@ class Mode:
         """This mode with rules of the given tags or names added."""
         check_tags(tags)
         name = f"{self.name}+{'+'.join(tags)}"
-        return replace(self, name=name, tags=self.tags | set(tags), excluded=self.excluded - set(tags))
+        return replace(
+            self,
+            name=name,
+            tags=self.tags | set(tags),
+            excluded=self.excluded - set(tags),
+        )
 
     def excluding(self, *tags: str) -> Mode:
         """This mode without rules of the given tags or names."""
         check_tags(tags)
-        return replace(self, name=f"{self.name}-{'-'.join(tags)}", excluded=self.excluded | set(tags))
+        return replace(
+            self,
+            name=f"{self.name}-{'-'.join(tags)}",
+            excluded=self.excluded | set(tags),
+        )
 
     def stages(self) -> list[tuple[str, list[Rule]]]:
         """The stages in order, each with the rules of this mode."""
-        return [(stage, [r for r in rules if self.chooses(r, stage)]) for stage, rules in STAGES]
+        return [
+            (stage, [r for r in rules if self.chooses(r, stage)])
+            for stage, rules in STAGES
+        ]
 
     def chooses(self, rule: Rule, stage: str) -> bool:
         """Whether this mode uses a rule: by its stage, one of its tags, or its name."""
@@ -76,14 +88,18 @@ def check_tags(tags: tuple[str, ...]) -> None:
     for tag in tags:
         if tag not in known:
             near = difflib.get_close_matches(tag, known, 1, 0)
-            raise ValueError(f"there is no rule or tag {tag!r}; did you mean {near[0]!r}?")
+            raise ValueError(
+                f"there is no rule or tag {tag!r}; did you mean {near[0]!r}?"
+            )
 
 
 ALL = frozenset({"canonical", "stability", "algebra", "blas"})
 
 MODES: dict[str, Mode] = {
     "FAST_RUN": Mode("FAST_RUN", "c", ALL),
-    "FAST_COMPILE": Mode("FAST_COMPILE", "numpy", frozenset({"canonical", "stability"})),
+    "FAST_COMPILE": Mode(
+        "FAST_COMPILE", "numpy", frozenset({"canonical", "stability"})
+    ),
     "None": Mode("None", "numpy"),
     "DEBUG": Mode("DEBUG", "debug", ALL),
 }
@@ -100,8 +116,13 @@ def get_mode(mode: str | Mode | None = None) -> Mode:
     if isinstance(mode, Mode):
         return mode
     wanted = config.mode if mode is None else mode
-    names = {name.lower(): name for name in MODES} | {"debugmode": "DEBUG", "debug_mode": "DEBUG"}
+    names = {name.lower(): name for name in MODES} | {
+        "debugmode": "DEBUG",
+        "debug_mode": "DEBUG",
+    }
     if str(wanted).lower() in names:
         return MODES[names[str(wanted).lower()]]
     near = difflib.get_close_matches(str(wanted).upper(), MODES, 1, 0)
-    raise ValueError(f"there is no mode {wanted!r}; did you mean {near[0]!r}? There are {', '.join(MODES)}.")
+    raise ValueError(
+        f"there is no mode {wanted!r}; did you mean {near[0]!r}? There are {', '.join(MODES)}."
+    )

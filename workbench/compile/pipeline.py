@@ -14,7 +14,8 @@ from workbench.compile.c.blas import find_blas
 from workbench.compile.c.kernels import has_kernel
 from workbench.compile.c.runner import Runner, make_runner
 from workbench.compile.c.toolchain import Module, build, warn_once
-from workbench.compile.lower import SizeTable, lower
+from workbench.compile.elements import SizeTable
+from workbench.compile.lower import lower
 from workbench.compile.memory import Plan, plan_memory, reads_of
 from workbench.compile.modes import Mode
 from workbench.compile.record import Compilation, Graph, Kernel, Source, Step
@@ -87,12 +88,21 @@ class CProgram:
         hosted = self.text.hosted
         return make_runner(
             self.module,
-            arguments=[(v.name or f"argument {k}", v.dtype, v.type.shape) for k, v in enumerate(self.graph.inputs)],
+            arguments=[
+                (v.name or f"argument {k}", v.dtype, v.type.shape)
+                for k, v in enumerate(self.graph.inputs)
+            ],
             shared=[(_storage(v), v.dtype, v.type.shape) for v in leaves],
-            shared_names=[v.name or f"shared variable {k}" for k, v in enumerate(leaves)],
+            shared_names=[
+                v.name or f"shared variable {k}" for k, v in enumerate(leaves)
+            ],
             outputs=[(v.dtype, v.ndim) for v in plan.outputs],
             updates=[(numbers[shared], output) for shared, output in plan.swaps],
-            in_place=[numbers[shared] for shared, _ in self.graph.updates if shared not in swapped],
+            in_place=[
+                numbers[shared]
+                for shared, _ in self.graph.updates
+                if shared not in swapped
+            ],
             n_visible=len(self.graph.outputs),
             single=single,
             n_slots=plan.slots,
@@ -101,7 +111,10 @@ class CProgram:
             n_steps=len(plan.order) + 1,
             host=self._host if hosted else None,
             host_signature={
-                step: ([(v.dtype, v.ndim) for v in node.inputs], [(v.dtype, v.ndim) for v in node.outputs])
+                step: (
+                    [(v.dtype, v.ndim) for v in node.inputs],
+                    [(v.dtype, v.ndim) for v in node.outputs],
+                )
                 for step, node in hosted.items()
             },
             on_mismatch=on_mismatch,
@@ -144,7 +157,9 @@ def _memory_inputs(schedule: Schedule) -> list[Variable]:
     leaves = graph_inputs(graph.results, graph.inputs)
     shared: list[Variable] = [v for v in leaves if isinstance(v, Shared)]
     shared += [s for s, _ in graph.updates if s not in shared]
-    constants = [v for v in leaves if isinstance(v, Constant) and uniform_value(v) is None]
+    constants = [
+        v for v in leaves if isinstance(v, Constant) and uniform_value(v) is None
+    ]
     return [*graph.inputs, *shared, *constants]
 
 
@@ -182,7 +197,9 @@ def kernels_of(program: CProgram, recorded: Recorded) -> tuple[Kernel, ...]:
                 number,
                 {"library": "blas", "host": "host"}.get(unit.unit.role, "loops"),
                 tuple(dict.fromkeys(recorded(node) for node in unit.unit.nodes)),
-                tuple(sorted(reads_of(unit, program.schedule), key=lambda v: v.label())),
+                tuple(
+                    sorted(reads_of(unit, program.schedule), key=lambda v: v.label())
+                ),
                 unit.writes,
                 {v: plan.in_place[v] for v in unit.writes if v in plan.in_place},
                 number >= len(plan.order) - plan.commits,
@@ -206,7 +223,14 @@ def lines_of(program: CProgram, recorded: Recorded) -> dict[Apply, int]:
     return lines
 
 
-def record(name: str, mode: Mode, before: Graph, after: Graph, steps: Sequence[Step], seconds: dict[str, float]) -> Compilation:
+def record(
+    name: str,
+    mode: Mode,
+    before: Graph,
+    after: Graph,
+    steps: Sequence[Step],
+    seconds: dict[str, float],
+) -> Compilation:
     """The record of a function that NumPy runs; :func:`record_c` adds the C program."""
     return Compilation(name, mode.name, before, after, tuple(steps), seconds=seconds)
 
@@ -220,7 +244,11 @@ def record_c(compilation: Compilation, program: CProgram) -> Compilation:
         kernels=kernels_of(program, recorded),
         source=Source(program.text.text, lines_of(program, recorded)),
         backend="c",
-        seconds={**compilation.seconds, **program.seconds, "compile": program.module.seconds},
+        seconds={
+            **compilation.seconds,
+            **program.seconds,
+            "compile": program.module.seconds,
+        },
         command=tuple(program.module.command),
         cached=program.module.hit,
     )
@@ -232,6 +260,8 @@ def try_c(graph: Graph, name: str) -> CProgram | None:
     try:
         program.load(name)
     except CompileError as error:
-        warn_once(f"{error}\nFunctions run on NumPy instead, which is slower but equal.")
+        warn_once(
+            f"{error}\nFunctions run on NumPy instead, which is slower but equal."
+        )
         return None
     return program

@@ -29,8 +29,16 @@ from workbench.core.errors import (
     UpdateTypeError,
     WorkbenchError,
 )
-from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable, graph_inputs, path_between
-from workbench.core.ops.elementwise import Cast, DimShuffle
+from workbench.core.graph import (
+    Apply,
+    Constant,
+    Shared,
+    Variable,
+    as_variable,
+    graph_inputs,
+    path_between,
+)
+from workbench.core.ops.ufunc import Cast, DimShuffle
 from workbench.core.types import Array, TensorType, count
 
 if TYPE_CHECKING:
@@ -47,7 +55,9 @@ def _here() -> source.Location | None:
     return None if place is None else place.location
 
 
-def _argument(position: int, keyword: str, element: int | None = None) -> source.Location | None:
+def _argument(
+    position: int, keyword: str, element: int | None = None
+) -> source.Location | None:
     """The place of one argument of the user's call of ours."""
     call = _here()
     return None if call is None else call.argument(position, keyword, element)
@@ -62,7 +72,9 @@ def _error(kind: type[E], report: Report) -> E:
 def _made(variable: Variable) -> str:
     """``y: int64 vector, In [4] line 2``."""
     place = variable.location
-    return f"{short(variable.label())}: {variable.type}" + (f", {place.place}" if place else "")
+    return f"{short(variable.label())}: {variable.type}" + (
+        f", {place.place}" if place else ""
+    )
 
 
 def _made_at(function_name: str) -> str:
@@ -78,8 +90,13 @@ def checked_inputs(inputs: Any, label: str) -> list[Variable]:
     """The inputs as a list, if each can be one and none is there twice."""
     if isinstance(inputs, Variable) or not isinstance(inputs, Sequence):
         shown = inputs.label() if isinstance(inputs, Variable) else repr(inputs)
-        report = Report(f"{label}: inputs must be a list of variables, got {short(shown)}.", _argument(*INPUTS))
-        raise _error(ArgumentError, report.add("hint", f"write function([{short(shown)}], …)."))
+        report = Report(
+            f"{label}: inputs must be a list of variables, got {short(shown)}.",
+            _argument(*INPUTS),
+        )
+        raise _error(
+            ArgumentError, report.add("hint", f"write function([{short(shown)}], …).")
+        )
     seen: set[Variable] = set()
     for number, variable in enumerate(inputs):
         if not isinstance(variable, Variable):
@@ -94,7 +111,9 @@ def checked_inputs(inputs: Any, label: str) -> list[Variable]:
         else:
             seen.add(variable)
             continue
-        raise _error(ArgumentError, Report(text, _argument(*INPUTS, number)).add("hint", hint))
+        raise _error(
+            ArgumentError, Report(text, _argument(*INPUTS, number)).add("hint", hint)
+        )
     return list(inputs)
 
 
@@ -104,17 +123,26 @@ def check_missing(graph: Graph, label: str) -> None:
         if leaf in graph.inputs or isinstance(leaf, Constant | Shared):
             continue
         name = short(leaf.label())
-        report = Report(f"{label} needs the value of {name}, but {name} is neither an input nor shared.", _argument(*INPUTS))
+        report = Report(
+            f"{label} needs the value of {name}, but {name} is neither an input nor shared.",
+            _argument(*INPUTS),
+        )
         report.add("path", _path(leaf, graph))
         report.add("made", _made(leaf))
         names = ", ".join(short(v.name or "…") for v in (*graph.inputs, leaf))
-        report.add("hint", f"write function([{short(names, 40)}], …), or give it a value with givens={{{name}: …}}.")
+        report.add(
+            "hint",
+            f"write function([{short(names, 40)}], …), or give it a value with givens={{{name}: …}}.",
+        )
         raise _error(MissingInputError, report)
 
 
 def _path(leaf: Variable, graph: Graph) -> str:
     """How a leaf reaches a result on a shortest way, with the user's lines."""
-    ways = (path_between(leaf, result, lambda node, position: True) for result in graph.results)
+    ways = (
+        path_between(leaf, result, lambda node, position: True)
+        for result in graph.results
+    )
     way = next((way for way in ways if way), [])
     steps, place = [short(leaf.label())], ""
     for node in way:
@@ -132,11 +160,17 @@ def _path(leaf: Variable, graph: Graph) -> str:
 def unused_input(label: str, number: int, variable: Variable) -> UnusedInputError:
     """The error, or warning, for an input that no output needs."""
     name = short(variable.label())
-    report = Report(f"{label} does not use its input number {number}, {name}.", _argument(*INPUTS, number))
+    report = Report(
+        f"{label} does not use its input number {number}, {name}.",
+        _argument(*INPUTS, number),
+    )
     report.add("made", _made(variable))
     return _error(
         UnusedInputError,
-        report.add("hint", "leave it out, or pass on_unused_input='ignore' (or 'warn') if it is meant to be there."),
+        report.add(
+            "hint",
+            "leave it out, or pass on_unused_input='ignore' (or 'warn') if it is meant to be there.",
+        ),
     )
 
 
@@ -155,11 +189,22 @@ def check_update_target(shared: Any, found: Mapping[Shared, Any], label: str) ->
     """Raise when something else than a shared variable, or one twice, is to be updated."""
     if not isinstance(shared, Shared):
         name = short(shared.label() if isinstance(shared, Variable) else repr(shared))
-        report = Report(f"{label}: only shared variables can be updated, {name} is none.", _argument(*UPDATES))
-        raise _error(UpdateTypeError, report.add("hint", "make it with wb.shared(value, name=…)."))
+        report = Report(
+            f"{label}: only shared variables can be updated, {name} is none.",
+            _argument(*UPDATES),
+        )
+        raise _error(
+            UpdateTypeError,
+            report.add("hint", "make it with wb.shared(value, name=…)."),
+        )
     if shared in found:
-        report = Report(f"{label}: {short(shared.label())} is updated twice.", _argument(*UPDATES))
-        raise _error(UpdateTypeError, report.add("hint", "keep one of the two; all updates happen at once."))
+        report = Report(
+            f"{label}: {short(shared.label())} is updated twice.", _argument(*UPDATES)
+        )
+        raise _error(
+            UpdateTypeError,
+            report.add("hint", "keep one of the two; all updates happen at once."),
+        )
 
 
 def update_value(shared: Shared, value: Any, label: str) -> Variable:
@@ -167,8 +212,14 @@ def update_value(shared: Shared, value: Any, label: str) -> Variable:
     try:
         return fitting_constant(value, shared)
     except (DTypeError, ShapeError) as error:
-        report = Report(f"{label}: the update of {short(shared.label())} {error}.", _argument(*UPDATES))
+        report = Report(
+            f"{label}: the update of {short(shared.label())} {error}.",
+            _argument(*UPDATES),
+        )
         report.add("made", _made(shared))
+        report.add(
+            "hint", "a shared variable keeps its dtype: make it from another value."
+        )
     raise _error(UpdateTypeError, report)
 
 
@@ -180,14 +231,26 @@ def check_update(shared: Shared, new: Variable, label: str) -> None:
     place = new.location if new.owner is not None else _argument(*UPDATES)
     if shared.dtype != new.dtype:
         shape = shared.storage[0].shape
-        shapes = f"shapes agree: {shape}" if shared.ndim == new.ndim else f"{new.ndim} axes, not {shared.ndim}"
-        report = Report(f"update of {name} is {new.dtype} but {name} is {shared.dtype} ({shapes}).", place)
+        shapes = (
+            f"shapes agree: {shape}"
+            if shared.ndim == new.ndim
+            else f"{new.ndim} axes, not {shared.ndim}"
+        )
+        report = Report(
+            f"update of {name} is {new.dtype} but {name} is {shared.dtype} ({shapes}).",
+            place,
+        )
         _say_where_dtype_enters(report, shared, new)
     else:
-        report = Report(f"update of {name} is a {new.type} but {name} is a {shared.type}.", place)
+        report = Report(
+            f"update of {name} is {new.type} but {name} is {shared.type}.", place
+        )
         report.add("made", _made(shared))
-        report.add("hint", "reduce, reshape or broadcast the new value so that it has the same axes.")
-    report.parts.insert(len(report.parts) - 1, ("when", _made_at(label)))
+        report.add(
+            "hint",
+            "reduce, reshape or broadcast the new value so that it has the same axes.",
+        )
+    report.parts.insert(1, ("when", _made_at(label)))
     raise _error(UpdateTypeError, report)
 
 
@@ -197,16 +260,21 @@ def _may_fit(shared: Shared, new: Variable) -> bool:
 
 
 def _say_where_dtype_enters(report: Report, shared: Shared, new: Variable) -> None:
-    """Point at the operand that brought the dtype, and show how it spread to the update."""
+    """Point at the operand that brought the dtype, and show how it spread."""
     readers = list(_way_of_dtype(new))
     leaf, reader, position = new, None, 0
     if readers:
         reader, position, leaf = readers[-1]
-    if reader is not None and reader.origin.location is not None:
-        report.location = reader.origin.location.operand(position, leaf.name)
+    if reader is not None and _mixes_integers(reader, leaf):
+        readers, leaf, reader = readers[:-1], reader.outputs[0], None
+    place = leaf.location if reader is None else reader.origin.location
+    if place is not None:
+        report.location = place
+        if reader is not None:
+            report.location = place.operand(position, leaf.name)
         report.note = f"{new.dtype} enters here"
-    name = leaf.name or (report.location.expression if report.location and reader is not None else "")
-    name = short(name or leaf.label())
+    written = report.location.expression if report.location is not None else ""
+    name = short(leaf.name or written or leaf.label())
     chain = [f"{name}: {leaf.type}" + _how_it_came(leaf, report.location)]
     for node, _, _ in reversed(readers):
         place = node.origin.location
@@ -217,7 +285,12 @@ def _say_where_dtype_enters(report: Report, shared: Shared, new: Variable) -> No
     if len(chain) > 4:
         chain[2:-1] = ["…"]
     report.add("chain", " → ".join(chain))
-    report.add("hint", _dtype_cure(leaf, name, shared.dtype, new.dtype))
+    report.add("hint", _dtype_cure(leaf, name, shared.dtype))
+    narrowed = (shared.dtype, new.dtype) == ("float32", "float64")
+    if narrowed and isinstance(leaf, Constant | Shared):
+        report.add(
+            "", "Python floats become float32 with wb.config.floatX = 'float32'."
+        )
 
 
 def _way_of_dtype(new: Variable) -> Iterator[tuple[Apply, int, Variable]]:
@@ -226,16 +299,27 @@ def _way_of_dtype(new: Variable) -> Iterator[tuple[Apply, int, Variable]]:
     while at.owner is not None:
         node = at.owner
         operands = [_as_written(v, node) for v in node.inputs]
-        position = next((k for k, v in enumerate(operands) if v.dtype == new.dtype), None)
+        position = next(
+            (k for k, v in enumerate(operands) if v.dtype == new.dtype), None
+        )
         if position is None or isinstance(node.op, Cast):
             return
         at = operands[position]
         yield node, position, at
 
 
+def _mixes_integers(reader: Apply, leaf: Variable) -> bool:
+    """Whether a number alone would have adapted: what it met was an integer."""
+    others = [_as_written(v, reader) for v in reader.inputs]
+    is_number = isinstance(leaf, Constant) and not leaf.ndim
+    return is_number and any(not v.type.is_float for v in others)
+
+
 def _as_written(variable: Variable, reader: Apply) -> Variable:
     """An operand without the casts and axes that were added at its reader's own place."""
-    while variable.owner is not None and isinstance(variable.owner.op, Cast | DimShuffle):
+    while variable.owner is not None and isinstance(
+        variable.owner.op, Cast | DimShuffle
+    ):
         if variable.owner.origin.location != reader.origin.location:
             break
         variable = variable.owner.inputs[0]
@@ -244,44 +328,52 @@ def _as_written(variable: Variable, reader: Apply) -> Variable:
 
 def _how_it_came(leaf: Variable, shown: source.Location | None) -> str:
     place = leaf.location
-    where = f", {place.place}" if place and (shown is None or place.place != shown.place) else ""
+    elsewhere = place is not None and (shown is None or place.place != shown.place)
+    where = f", {place.place}" if place is not None and elsewhere else ""
     if isinstance(leaf, Constant):
-        return f"{where} (a NumPy {leaf.dtype})" if leaf.ndim == 0 else f"{where} (a constant)"
+        return where + (" (a constant)" if leaf.ndim else f" (a NumPy {leaf.dtype})")
     if isinstance(leaf, Shared):
         return f"{where} (shared)"
-    return where + (f" ({short(str(leaf.owner.op), 20)})" if leaf.owner is not None else "")
+    return where
 
 
-def _dtype_cure(leaf: Variable, name: str, wanted: str, dtype: str) -> str:
+def _dtype_cure(leaf: Variable, name: str, wanted: str) -> str:
     cast = f"cast the new value: T.cast(…, '{wanted}')."
     if leaf.owner is not None:
-        return cast
-    floats = " before it is made" if wanted == "float32" and dtype == "float64" else ""
-    default = f" Or set wb.config.floatX = 'float32'{floats}." if floats else ""
+        return f"cast it, as T.cast({name}, '{wanted}')."
     if isinstance(leaf, Constant) and leaf.ndim == 0:
-        return f"make {name} a np.{wanted}, or a Python number, which adapts.{default}"
+        return f"make {name} a np.{wanted}, or a Python number, which adapts."
     if isinstance(leaf, Constant | Shared):
-        return f"make {name} from an array of dtype {wanted}, or {cast}{default}"
-    return f"declare {name} with dtype='{wanted}', or {cast}{default}"
+        return f"make {name} from an array of dtype {wanted}, or {cast}"
+    return f"declare {name} with dtype='{wanted}', or {cast}"
 
 
 def given_value(variable: Any, value: Any) -> Variable:
     """What is given for a variable, as a variable of its type."""
     if not isinstance(variable, Variable):
-        report = Report(f"givens: a variable must be replaced, got {short(repr(variable))}.", _argument(3, "givens"))
+        report = Report(
+            f"givens: a variable must be replaced, got {short(repr(variable))}.",
+            _argument(3, "givens"),
+        )
         raise _error(ArgumentError, report)
     name = short(variable.label())
     try:
         other = fitting_constant(value, variable)
     except (DTypeError, ShapeError) as error:
-        report = Report(f"givens: the value for {name} {error}.", _argument(3, "givens"))
+        report = Report(
+            f"givens: the value for {name} {error}.", _argument(3, "givens")
+        )
         report.add("made", _made(variable))
         raise _error(DTypeError, report) from None
     if variable.dtype == other.dtype and variable.ndim == other.ndim:
         return other
     given = short(other.label())
-    report = Report(f"givens: {name} is a {variable.type}, but {given} is a {other.type}.", _argument(3, "givens"))
-    cure = f"give it a {TensorType(variable.dtype, (None,) * variable.ndim)}; T.cast and dimshuffle help."
+    report = Report(
+        f"givens: {name} is {variable.type}, but {given} is {other.type}.",
+        _argument(3, "givens"),
+    )
+    rank = count(variable.ndim, "axis", "axes")
+    cure = f"give it {variable.dtype} with {rank}; T.cast and dimshuffle help."
     raise _error(DTypeError, report.add("hint", cure))
 
 
@@ -293,19 +385,30 @@ def without_compiler(compilation: Compilation) -> Compilation:
 # --- arguments of a call -----------------------------------------------------------------
 
 
-def wrong_count(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> ArgumentError:
+def wrong_count(
+    function: Function, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> ArgumentError:
     """The error for a wrong number of arguments."""
     names = [short(v.name or f"argument {k}") for k, v in enumerate(function.inputs)]
     listed = f" ({short(', '.join(names), 60)})" if names else ""
     given = len(args) + len(kwargs or ())
     text = f"{short(function.name)}() takes {count(len(names), 'argument', 'arguments')}{listed}, got {given}"
-    missing = [n for n, v in list(zip(names, function.inputs, strict=True))[len(args) :] if v.name not in (kwargs or ())]
+    missing = [
+        n
+        for n, v in list(zip(names, function.inputs, strict=True))[len(args) :]
+        if v.name not in (kwargs or ())
+    ]
     place = _here()
     if given > len(names):
         place = _argument(len(names), "")
     elif missing:
         text += f": {short(', '.join(missing), 40)} {'is' if len(missing) == 1 else 'are'} missing"
-    return _error(ArgumentError, Report(text + ".", place).add("when", f"{call_text(function)}, call {function.calls}"))
+    return _error(
+        ArgumentError,
+        Report(text + ".", place).add(
+            "when", f"{call_text(function)}, call {function.calls}"
+        ),
+    )
 
 
 def unknown_keyword(function: Function, name: str) -> ArgumentError:
@@ -313,23 +416,42 @@ def unknown_keyword(function: Function, name: str) -> ArgumentError:
     names = [v.name for v in function.inputs if v.name]
     what, place = short(function.name), _argument(len(names), name)
     if name in names:
-        return _error(ArgumentError, Report(f"{what}() got two values for {short(name)}.", place))
+        return _error(
+            ArgumentError,
+            Report(f"{what}() got two values for {short(name)}.", place).add(
+                "hint", "give it by its place or by its name."
+            ),
+        )
     near = difflib.get_close_matches(name, names, 1, 0)
     report = Report(f"{what}() has no input {short(repr(name))}.", place)
-    return _error(ArgumentError, report.add("hint", f"did you mean {short(repr(near[0]))}?" if near else ""))
+    return _error(
+        ArgumentError,
+        report.add("hint", f"did you mean {short(repr(near[0]))}?" if near else ""),
+    )
 
 
-def bad_argument(function: Function, number: int, variable: Variable, value: Any, error: Exception) -> Exception:
+def bad_argument(
+    function: Function, number: int, variable: Variable, value: Any, error: Exception
+) -> Exception:
     """The error for an argument of another type."""
     name = short(variable.name or f"input {number}")
     place = _argument(number, variable.name or "")
-    report = Report(f"{short(function.name)}(): argument {number}, {name}, {error}.", place)
+    report = Report(
+        f"{short(function.name)}(): argument {number}, {name}, {error}.", place
+    )
     report.add("made", _made(variable))
     mine = place.expression if place is not None else ""
     mine = mine if mine.isidentifier() else name
     if isinstance(error, DTypeError):
-        cure = f'{mine}.astype("{variable.dtype}") once when loading, or ' if hasattr(value, "dtype") else ""
-        report.add("hint", f"{cure}function(…, allow_input_downcast=True). Nothing was rounded silently.")
+        cure = (
+            f'{mine}.astype("{variable.dtype}") once when loading, or '
+            if hasattr(value, "dtype")
+            else ""
+        )
+        report.add(
+            "hint",
+            f"{cure}function(…, allow_input_downcast=True). Nothing was rounded silently.",
+        )
     elif isinstance(error, ShapeError):
         report.add("hint", _rank_hint(np.asarray(value), variable.ndim, mine))
     return _error(DTypeError if isinstance(error, TypeError) else ShapeError, report)
@@ -341,5 +463,9 @@ def _rank_hint(array: Array, rank: int, name: str) -> str:
     if array.ndim == rank - 1:
         return f"to pass a single one, add an axis: {name}[None]."
     if array.ndim > rank:
-        return f"reshape it, as {name}.reshape({', '.join(['-1'] + ['…'] * (rank - 1))})." if rank else "pass one number."
+        return (
+            f"reshape it, as {name}.reshape({', '.join(['-1'] + ['…'] * (rank - 1))})."
+            if rank
+            else "pass one number."
+        )
     return f"pass an array with {rank} axes."

@@ -44,7 +44,9 @@ class Graph:
     def with_results(self, results: Sequence[Variable]) -> Graph:
         """The same graph with other expressions for outputs and new values."""
         n = len(self.outputs)
-        updates = tuple((s, new) for (s, _), new in zip(self.updates, results[n:], strict=True))
+        updates = tuple(
+            (s, new) for (s, _), new in zip(self.updates, results[n:], strict=True)
+        )
         return Graph(self.inputs, tuple(results[:n]), updates)
 
 
@@ -65,8 +67,9 @@ class Step:
 
     def __str__(self) -> str:
         place = self.before.location
-        return f"{self.number:3d} {self.stage:<12} {self.rule:<28} {self.before.label()} → {self.after.label()}" + (
-            f"   {place}" if place else ""
+        return (
+            f"{self.number:3d} {self.stage:<12} {self.rule:<28} {self.before.label()} → {self.after.label()}"
+            + (f"   {place}" if place else "")
         )
 
 
@@ -109,7 +112,9 @@ class Kernel:
 
     def __str__(self) -> str:
         ops = " + ".join(str(node.op) for node in self.nodes)
-        return f"{self.name} {self.kind}: {ops}" + (" (in place)" if self.in_place else "")
+        return f"{self.name} {self.kind}: {ops}" + (
+            " (in place)" if self.in_place else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -169,8 +174,14 @@ class Compilation:
             f"in {self.seconds.get('rewrite', 0.0):.2f} s",
         ]
         if self.backend == "c":
-            made = "from cache" if self.cached else f"in {self.seconds.get('compile', 0.0):.2f} s"
+            made = (
+                "from cache"
+                if self.cached
+                else f"in {self.seconds.get('compile', 0.0):.2f} s"
+            )
             parts.append(f"C: {len(self.kernels)} kernels {made}")
         else:
-            parts.append("NumPy" + (f" ({self.backend_reason})" if self.backend_reason else ""))
+            parts.append(
+                "NumPy" + (f" ({self.backend_reason})" if self.backend_reason else "")
+            )
         return "  ".join(parts)

@@ -45,8 +45,8 @@ from workbench.core.graph import (
     toposort,
 )
 from workbench.core.op import Op, Size, Sizes
-from workbench.core.ops.elementwise import pad_left
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
+from workbench.core.ops.ufunc import pad_left
 from workbench.core.types import TensorType
 
 

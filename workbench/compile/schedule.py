@@ -31,10 +31,19 @@ from workbench.compile.record import Graph
 from workbench.compile.rewrite import uniform_value
 from workbench.core import source
 from workbench.core.graph import Apply, Constant, Variable, rebuild
-from workbench.core.op import Assembly, Elementwise, Generator, Reduction, Size, Sizes, View
-from workbench.core.ops.elementwise import Cast, DimShuffle, Fill, Switch, cast, neq
+from workbench.core.op import (
+    Assembly,
+    Elementwise,
+    Generator,
+    Reduction,
+    Size,
+    Sizes,
+    View,
+)
+from workbench.core.ops.elementwise import Fill, Switch, neq
 from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import Reshape, SizeOf
+from workbench.core.ops.ufunc import Cast, DimShuffle, cast
 from workbench.core.types import Array
 
 MAX_NODES = 300
@@ -163,7 +172,9 @@ class Schedule:
 
     def is_followed(self, node: Apply) -> bool:
         """Whether a reader computes the element itself: inline, or part of the expression of a size."""
-        return self.role(node) == "inline" or (isinstance(node.op, Elementwise) and node not in self._in_graph)
+        return self.role(node) == "inline" or (
+            isinstance(node.op, Elementwise) and node not in self._in_graph
+        )
 
     def _is_cheap_scalar(self, node: Apply) -> bool:
         """Whether a scalar needs nothing but sizes, constants and scalar arguments."""
@@ -173,7 +184,9 @@ class Schedule:
         for variable in node.inputs:
             if variable.owner is None:
                 continue
-            if self.role(variable.owner) != "inline" or isinstance(variable.owner.op, View) and variable.owner.inputs[0].ndim:
+            if self.role(variable.owner) != "inline" or (
+                isinstance(variable.owner.op, View) and variable.owner.inputs[0].ndim
+            ):
                 return False
             depth = max(depth, self._depth.get(variable.owner, 0))
         self._depth[node] = depth + 1
@@ -188,7 +201,9 @@ class Schedule:
             inputs = [made.get(v, v) for v in node.inputs]
             role = self.role(node)
             if role == "alias":  # sizes need no memory
-                inputs[0] = inputs[0] if self._is_plain(inputs[0], role) else _copy(inputs[0])
+                inputs[0] = (
+                    inputs[0] if self._is_plain(inputs[0], role) else _copy(inputs[0])
+                )
             elif role in ("host", "library"):
                 inputs = [v if self._is_plain(v, role) else _copy(v) for v in inputs]
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
@@ -210,17 +225,25 @@ class Schedule:
             while variable.owner is not None and is_strided_view(variable.owner):
                 variable = variable.owner.inputs[0]
         if variable.owner is None:
-            return uniform_value(variable) is None  # a constant that is one number has no memory
+            return (
+                uniform_value(variable) is None
+            )  # a constant that is one number has no memory
         return self.role(variable.owner) != "inline"
 
     def _has_own_memory(self, variable: Variable) -> bool:
-        return variable.owner is not None and self.role(variable.owner) in ("loops", "assembly", "library")
+        return variable.owner is not None and self.role(variable.owner) in (
+            "loops",
+            "assembly",
+            "library",
+        )
 
     # --- placing -------------------------------------------------------------------------
 
     def domain(self, node: Apply) -> Sizes:
         """The sizes a node is looped over: of its output, or of what it reduces."""
-        return self.extents.of(node.inputs[0] if isinstance(node.op, Reduction) else node.outputs[0])
+        return self.extents.of(
+            node.inputs[0] if isinstance(node.op, Reduction) else node.outputs[0]
+        )
 
     def _place(self, node: Apply) -> None:
         role = self.role(node)
@@ -253,10 +276,16 @@ class Schedule:
                 if unit.number not in candidates:
                     candidates.append(unit.number)
         latest = self._latest.get(domain)
-        if latest is not None and any(len(self.units[k].nodes) >= MAX_NODES for k in candidates):
-            candidates.append(latest.number)  # the kernel that goes on where a full one ends
+        if latest is not None and any(
+            len(self.units[k].nodes) >= MAX_NODES for k in candidates
+        ):
+            candidates.append(
+                latest.number
+            )  # the kernel that goes on where a full one ends
         for number in candidates:
-            if number >= earliest and self._join(node, domain, self.units[number], aligned.get(number)):
+            if number >= earliest and self._join(
+                node, domain, self.units[number], aligned.get(number)
+            ):
                 self._note(node, self.units[number])
                 return
         self._note(node, self._new_unit(node, domain))
@@ -274,10 +303,17 @@ class Schedule:
             variable = variable.owner.inputs[0]
         return None if variable.owner is None else self.unit_of.get(variable.owner)
 
-    def _alignment(self, node: Apply, domain: Sizes, read: Read, unit: Unit) -> int | None:
+    def _alignment(
+        self, node: Apply, domain: Sizes, read: Read, unit: Unit
+    ) -> int | None:
         """How many leading loops of `node` walk `read.variable` as its own kernel does; None: it is needed whole."""
         made = read.variable.owner
-        if unit.role != "loops" or made is None or self.unit_of.get(made) is not unit or made in unit.gathers:
+        if (
+            unit.role != "loops"
+            or made is None
+            or self.unit_of.get(made) is not unit
+            or made in unit.gathers
+        ):
             return None
         sizes = self.extents.of(read.variable)
         if not domain and not sizes and not unit.outer:
@@ -306,7 +342,9 @@ class Schedule:
         unit.nodes.append(node)
         return True
 
-    def _join_reduction(self, node: Apply, domain: Sizes, unit: Unit, shared: int) -> bool:
+    def _join_reduction(
+        self, node: Apply, domain: Sizes, unit: Unit, shared: int
+    ) -> bool:
         assert isinstance(node.op, Reduction)
         rows = kept_in_front(node.op, len(domain))
         if rows is not None and rows > 0:  # one result a row
@@ -372,7 +410,10 @@ class Schedule:
                     variable = read.variable
                     if variable.owner is None or not self._is_made(variable):
                         continue
-                    if self.role(variable.owner) == "alias" or self.unit_of[variable.owner] is not self.unit_of[node]:
+                    if (
+                        self.role(variable.owner) == "alias"
+                        or self.unit_of[variable.owner] is not self.unit_of[node]
+                    ):
                         stored.add(self.base(variable))
                     elif variable.owner in self.unit_of[node].gathers:
                         stored.add(variable)
@@ -380,8 +421,14 @@ class Schedule:
                 stored.update(node.outputs if role != "alias" else ())
                 for variable in node.inputs:
                     tracer = Tracer(self, self.extents.of(variable))
-                    tracer.trace(variable, tuple(Index(f"i{k}") for k in range(variable.ndim)))
-                    stored.update(self.base(r.variable) for r in tracer.found if self._is_made(r.variable))
+                    tracer.trace(
+                        variable, tuple(Index(f"i{k}") for k in range(variable.ndim))
+                    )
+                    stored.update(
+                        self.base(r.variable)
+                        for r in tracer.found
+                        if self._is_made(r.variable)
+                    )
         for unit in self.units:
             stored.update(node.outputs[0] for node in unit.gathers)
         return stored
@@ -418,13 +465,19 @@ class Tracer:
                 self.found.append(Read(current, at))
                 continue
             if isinstance(node.op, View):
-                pending.append((node.inputs[0], tuple(node.op.source_index(node, at, self))))
+                pending.append(
+                    (node.inputs[0], tuple(node.op.source_index(node, at, self)))
+                )
             elif isinstance(node.op, Generator):
                 self.found.append(Read(current, at))
                 node.op.element(node, at, self)
             elif isinstance(node.op, Elementwise):
-                pending.extend((v, operand_index(node, v, at, self)) for v in node.inputs)
-            elif self.schedule._is_made(node.inputs[0]):  # the size of something only its own kernel knows
+                pending.extend(
+                    (v, operand_index(node, v, at, self)) for v in node.inputs
+                )
+            elif self.schedule._is_made(
+                node.inputs[0]
+            ):  # the size of something only its own kernel knows
                 self.found.append(Read(node.inputs[0], ()))
 
     def size(self, size: Size) -> Index:
@@ -456,14 +509,21 @@ class Tracer:
     def wrap(self, index: Any, size: Size, axis: int) -> Index:
         """A loop over the very axis stays itself; anything else is checked at run time."""
         index = _as_index(index)
-        return index if self.in_range(index, size) else Index(f"wrap({index.text})", index.loops)
+        return (
+            index
+            if self.in_range(index, size)
+            else Index(f"wrap({index.text})", index.loops)
+        )
 
     def in_range(self, index: Index, size: Size) -> bool:
         """Whether `index` is known to lie on an axis of `size`: it is a loop over that size."""
         size = self.schedule.extents.find(size) if not isinstance(size, int) else size
         if index.value is not None:
             return isinstance(size, int) and 0 <= index.value < size
-        return any(index.text == f"i{k}" and same_sizes((own,), (size,)) for k, own in enumerate(self.domain))
+        return any(
+            index.text == f"i{k}" and same_sizes((own,), (size,))
+            for k, own in enumerate(self.domain)
+        )
 
     def equal(self, a: Any, b: Any) -> Index:
         """A test; only what it reads matters here."""
@@ -475,10 +535,15 @@ def _as_index(value: Any) -> Index:
     return value if isinstance(value, Index) else Index.of(int(value))
 
 
-def operand_index(node: Apply, variable: Variable, index: Sequence[Index], b: Any) -> tuple[Index, ...]:
+def operand_index(
+    node: Apply, variable: Variable, index: Sequence[Index], b: Any
+) -> tuple[Index, ...]:
     """Where an elementwise operation at `index` reads one of its inputs: 0 along stretched axes."""
     if isinstance(node.op, Elementwise):
-        return tuple(Index.of(0) if size == 1 else i for i, size in zip(index, variable.type.shape, strict=True))
+        return tuple(
+            Index.of(0) if size == 1 else i
+            for i, size in zip(index, variable.type.shape, strict=True)
+        )
     return tuple(index)
 
 
@@ -524,7 +589,11 @@ def with_plain_reductions(graph: Graph) -> Graph:
         op, inputs = node.op, [made.get(v, v) for v in node.inputs]
         if isinstance(op, Reduction) and not op.axes:
             made[node.outputs[0]] = _reduced_by_nothing(node, inputs[0])
-        elif isinstance(op, Reduction) and is_arg(node) and kept_in_front(op, inputs[0].ndim) is None:
+        elif (
+            isinstance(op, Reduction)
+            and is_arg(node)
+            and kept_in_front(op, inputs[0].ndim) is None
+        ):
             made[node.outputs[0]] = _along_last_axis(node, inputs[0])
         elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
             made.update(zip(node.outputs, rebuild(node, inputs).outputs, strict=True))
@@ -535,7 +604,13 @@ def _reduced_by_nothing(node: Apply, x: Variable) -> Variable:
     """A reduction over no axes: the elements, in the dtype of the result."""
     dtype = node.outputs[0].dtype
     with source.made_for(node.origin):
-        made = Copy()(x) if x.dtype == dtype else neq(x, 0) if dtype == "bool" else cast(x, dtype)
+        made = (
+            Copy()(x)
+            if x.dtype == dtype
+            else neq(x, 0)
+            if dtype == "bool"
+            else cast(x, dtype)
+        )
     made.name = node.outputs[0].name
     return made
 
@@ -559,5 +634,3 @@ def _copy(variable: Variable) -> Variable:
         made = Copy()(variable)
     made.name = variable.name
     return made
-
-

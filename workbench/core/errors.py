@@ -113,7 +113,9 @@ class Report:
       hint   axis 1 of x must equal axis 0 of W.
     """
 
-    def __init__(self, headline: str, location: Location | None = None, note: str = "") -> None:
+    def __init__(
+        self, headline: str, location: Location | None = None, note: str = ""
+    ) -> None:
         self.headline = headline
         self.location = location
         self.note = note
@@ -125,13 +127,29 @@ class Report:
             self.parts.append((label, text))
         return self
 
-    def table(self, label: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Report:
+    def table(
+        self, label: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> Report:
         """Add rows under a header, in columns; the label stands before the header."""
         if not rows:
             return self
-        widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        self.parts.append((label, "  ".join(c.ljust(w) for c, w in zip(header, widths, strict=True)).rstrip()))
+        widths = [
+            max(len(row[i]) for row in (header, *rows)) for i in range(len(header))
+        ]
+        lines = [
+            "  ".join(
+                cell.ljust(w) for cell, w in zip(row, widths, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        self.parts.append(
+            (
+                label,
+                "  ".join(
+                    c.ljust(w) for c, w in zip(header, widths, strict=True)
+                ).rstrip(),
+            )
+        )
         self.parts.extend(("", line) for line in lines)
         return self
 

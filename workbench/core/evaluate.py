@@ -11,12 +11,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.core.errors import MissingInputError, WorkbenchError
-from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs, toposort
+from workbench.core.graph import (
+    Apply,
+    Constant,
+    Shared,
+    Variable,
+    graph_inputs,
+    toposort,
+)
 from workbench.core.source import Location
 from workbench.core.types import Array
 
 
-def evaluate(outputs: Sequence[Variable], values: Mapping[Variable, Any]) -> list[Array]:
+def evaluate(
+    outputs: Sequence[Variable], values: Mapping[Variable, Any]
+) -> list[Array]:
     """The values of `outputs` for given values of other variables.
 
     Parameters
@@ -64,4 +73,6 @@ def _leaf_value(leaf: Variable) -> Array:
         return leaf.data
     if isinstance(leaf, Shared):
         return leaf.storage[0]
-    raise MissingInputError(f"the value of {leaf.label()}: {leaf.type} is needed but was not given.")
+    raise MissingInputError(
+        f"the value of {leaf.label()}: {leaf.type} is needed but was not given."
+    )

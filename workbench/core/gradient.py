@@ -17,9 +17,10 @@ from workbench.core import source
 from workbench.core.errors import DisconnectedInputError, GradientError, Report
 from workbench.core.graph import Apply, Variable, as_variable, path_between, toposort
 from workbench.core.op import Elementwise
-from workbench.core.ops.elementwise import DimShuffle, add, cast, fill
+from workbench.core.ops.elementwise import add, fill
 from workbench.core.ops.reduction import Sum, keep
 from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.ufunc import DimShuffle, cast
 
 
 @overload
@@ -89,15 +90,25 @@ def grad(
     array([2., 4.])
     """
     if disconnected_inputs not in ("raise", "warn", "ignore"):
-        raise ValueError(f"disconnected_inputs must be 'raise', 'warn' or 'ignore', not {disconnected_inputs!r}.")
+        raise ValueError(
+            f"disconnected_inputs must be 'raise', 'warn' or 'ignore', not {disconnected_inputs!r}."
+        )
     targets = [wrt] if isinstance(wrt, Variable) else list(wrt)
     starts = _starts(cost, known_grads)
     for number, target in enumerate(targets):
         if not isinstance(target, Variable):
-            raise _error(f"grad takes variables to differentiate by, got {target!r}.", "", _wrt(wrt, number))
+            raise _error(
+                f"grad takes variables to differentiate by, got {target!r}.",
+                "",
+                _wrt(wrt, number),
+            )
         if not target.type.is_float:
             hint = f"differentiate with respect to a float, as T.cast({target.name or 'x'}, 'floatX')."
-            raise _error(f"{target.label()} is {target.type}: an integer has no gradient.", hint, _wrt(wrt, number))
+            raise _error(
+                f"{target.label()} is {target.type}: an integer has no gradient.",
+                hint,
+                _wrt(wrt, number),
+            )
     found = _walk(starts, targets, consider_constant)
     results: list[Variable | None] = []
     for number, target in enumerate(targets):
@@ -105,7 +116,11 @@ def grad(
         if gradient is None:
             if disconnected_inputs != "ignore":
                 _say_disconnected(cost, target, _wrt(wrt, number), disconnected_inputs)
-            gradient = None if return_disconnected == "none" else fill(target, as_variable(0, target.dtype))
+            gradient = (
+                None
+                if return_disconnected == "none"
+                else fill(target, as_variable(0, target.dtype))
+            )
         elif not gradient.name and target.name and cost is not None:
             gradient.name = f"grad({cost.name or 'cost'}, {target.name})"
         results.append(gradient)
@@ -115,32 +130,53 @@ def grad(
     return results
 
 
-def _starts(cost: Variable | None, known_grads: Mapping[Variable, Any] | None) -> dict[Variable, Variable]:
+def _starts(
+    cost: Variable | None, known_grads: Mapping[Variable, Any] | None
+) -> dict[Variable, Variable]:
     starts: dict[Variable, Variable] = {}
     for variable, gradient in (known_grads or {}).items():
         starts[variable] = cast(gradient, variable.dtype)
         if starts[variable].ndim != variable.ndim:
             axes = f"{starts[variable].ndim} axes, not {variable.ndim}"
-            raise _error(f"the known gradient of {variable.label()} has {axes}.", "", _argument(4, "known_grads"))
+            raise _error(
+                f"the known gradient of {variable.label()} has {axes}.",
+                "",
+                _argument(4, "known_grads"),
+            )
     if cost is not None:
         if cost.ndim or not cost.type.is_float:
-            hint = "reduce it first, as cost.mean() or cost.sum()." if cost.ndim else "cast it to a float first."
-            raise _error(f"the cost must be a float scalar, got {cost.label()}: {cost.type}.", hint, _argument(0, "cost"))
+            hint = (
+                "reduce it first, as cost.mean() or cost.sum()."
+                if cost.ndim
+                else "cast it to a float first."
+            )
+            raise _error(
+                f"the cost must be a float scalar, got {cost.label()}: {cost.type}.",
+                hint,
+                _argument(0, "cost"),
+            )
         starts.setdefault(cost, fill(cost, as_variable(1, cost.dtype)))
     if not starts:
-        raise _error("grad needs a cost, or known_grads to start from.", "", _argument(0, "cost"))
+        raise _error(
+            "grad needs a cost, or known_grads to start from.", "", _argument(0, "cost")
+        )
     return starts
 
 
 def _walk(
-    starts: Mapping[Variable, Variable], targets: Sequence[Variable], constant: Sequence[Variable]
+    starts: Mapping[Variable, Variable],
+    targets: Sequence[Variable],
+    constant: Sequence[Variable],
 ) -> dict[Variable, Variable]:
     """Gradients of every variable on a differentiable way from `targets` to the starts."""
     order = toposort(starts, constant)
     wanted = set(targets)
     passing: dict[Apply, list[bool]] = {}
     for node in order:
-        through = [ok and v in wanted for ok, v in zip(node.op.connection(node), node.inputs, strict=True)]
+        through = [
+            ok and v in wanted
+            for ok, v in zip(node.op.connection(node), node.inputs, strict=True)
+        ]
         if any(through):
             passing[node] = through
             wanted.update(node.outputs)
@@ -164,9 +200,18 @@ def _walk(
             given = [total(v) for v in node.outputs]
             if all(g is None for g in given):
                 continue
-            for variable, passes, gradient in zip(node.inputs, passing[node], node.op.vjp(node, *given), strict=True):
-                if passes and gradient is not None and variable not in constant and variable not in starts:
-                    contributions.setdefault(variable, []).append(_fit(node, variable, gradient))
+            for variable, passes, gradient in zip(
+                node.inputs, passing[node], node.op.vjp(node, *given), strict=True
+            ):
+                if (
+                    passes
+                    and gradient is not None
+                    and variable not in constant
+                    and variable not in starts
+                ):
+                    contributions.setdefault(variable, []).append(
+                        _fit(node, variable, gradient)
+                    )
     for target in targets:
         total(target)
     return totals
@@ -177,7 +222,9 @@ def _fit(node: Apply, variable: Variable, gradient: Variable) -> Variable:
     if isinstance(node.op, Elementwise | BroadcastTo):
         axes = tuple(
             axis
-            for axis, (own, out) in enumerate(zip(variable.type.shape, node.outputs[0].type.shape, strict=True))
+            for axis, (own, out) in enumerate(
+                zip(variable.type.shape, node.outputs[0].type.shape, strict=True)
+            )
             if own == 1 and out != 1
         )
         if axes and gradient.ndim == variable.ndim:
@@ -197,23 +244,37 @@ def _say_disconnected(
     raise error
 
 
-def _disconnection(cost: Variable | None, target: Variable, line: source.Location | None) -> Report:
+def _disconnection(
+    cost: Variable | None, target: Variable, line: source.Location | None
+) -> Report:
     name, of = target.label(), "the known gradients"
     if cost is not None:
         written = _argument(0, "cost")
-        of = cost.name or (written.expression if written and written.expression.isidentifier() else "the cost")
+        of = cost.name or (
+            written.expression
+            if written and written.expression.isidentifier()
+            else "the cost"
+        )
     report = Report(f"{of} does not depend on {name} in a differentiable way.", line)
     way = [] if cost is None else path_between(target, cost, lambda node, i: True)
-    stop = next((k for k, node in enumerate(way) if not any(node.op.connection(node))), None)
+    stop = next(
+        (k for k, node in enumerate(way) if not any(node.op.connection(node))), None
+    )
     if stop is not None:
-        report.add("uses", f"{_way_text(name, way[: stop + 1])}, stops there: {way[stop].op} has no gradient")
+        report.add(
+            "uses",
+            f"{_way_text(name, way[: stop + 1])}, stops there: {way[stop].op} has no gradient",
+        )
     elif way:
         report.add("uses", f"{name} is used only for sizes or places")
     elif cost is not None:
         report.add("uses", f"{name} is not part of the graph of {of}")
     if target.location is not None:
         report.add("made", f"{name}: {target.type}, {target.location.place}")
-    return report.add("hint", f"use a variable that depends on {name}, or disconnected_inputs='ignore' if a zero is meant.")
+    return report.add(
+        "hint",
+        f"use a variable that depends on {name}, or disconnected_inputs='ignore' if a zero is meant.",
+    )
 
 
 def _way_text(name: str, way: Sequence[Apply]) -> str:
@@ -223,15 +284,21 @@ def _way_text(name: str, way: Sequence[Apply]) -> str:
         if isinstance(node.op, DimShuffle):
             continue
         place = node.origin.location.place if node.origin.location else ""
-        steps.append(f"{node.op.name} ({place})" if place and place != last else node.op.name)
+        steps.append(
+            f"{node.op.name} ({place})" if place and place != last else node.op.name
+        )
         last = place
     return " → ".join(steps if len(steps) < 6 else [*steps[:3], "…", steps[-1]])
 
 
-def _argument(position: int, keyword: str, element: int | None = None) -> source.Location | None:
+def _argument(
+    position: int, keyword: str, element: int | None = None
+) -> source.Location | None:
     """The place of an argument in the user's call of :func:`grad`."""
     place = source.here()
-    return None if place is None else place.location.argument(position, keyword, element)
+    return (
+        None if place is None else place.location.argument(position, keyword, element)
+    )
 
 
 def _wrt(wrt: Any, number: int) -> source.Location | None:

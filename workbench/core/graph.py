@@ -91,11 +91,18 @@ class Variable:
             return self.name
         if self.owner is None:
             return f"<{self.type}>"
-        names = ", ".join(v.name or (v.label() if isinstance(v, Constant) else "…") for v in self.owner.inputs)
+        names = ", ".join(
+            v.name or (v.label() if isinstance(v, Constant) else "…")
+            for v in self.owner.inputs
+        )
         return f"{self.owner.op}({names})"
 
     def __repr__(self) -> str:
-        return f"<{self.label()}: {self.type}>" if self.name or self.owner else f"<{self.type}>"
+        return (
+            f"<{self.label()}: {self.type}>"
+            if self.name or self.owner
+            else f"<{self.type}>"
+        )
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -158,7 +165,13 @@ class Shared(Variable):
     compiled code exchanges that one entry, so that all functions see the new value at once.
     """
 
-    def __init__(self, type: TensorType, value: Array, name: str | None = None, strict: bool = False) -> None:
+    def __init__(
+        self,
+        type: TensorType,
+        value: Array,
+        name: str | None = None,
+        strict: bool = False,
+    ) -> None:
         super().__init__(type, name)
         self.storage: list[Array] = [value]
         self.strict = strict
@@ -193,7 +206,11 @@ class Shared(Variable):
             error.args = (f"{self.name or 'the shared variable'}.set_value: {error}",)
             raise
         # A converted value may still share its memory: that of a subclass or a buffer.
-        self.storage[0] = np.require(array, requirements=["C", "A", "W"]) if borrow else np.array(array, order="C")
+        self.storage[0] = (
+            np.require(array, requirements=["C", "A", "W"])
+            if borrow
+            else np.array(array, order="C")
+        )
 
 
 class Apply:
@@ -211,7 +228,9 @@ class Apply:
 
     __slots__ = ("__weakref__", "inputs", "op", "origin", "outputs")
 
-    def __init__(self, op: Op, inputs: Sequence[Variable], types: Sequence[TensorType]) -> None:
+    def __init__(
+        self, op: Op, inputs: Sequence[Variable], types: Sequence[TensorType]
+    ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
         self.origin = source.origin_here()
@@ -227,7 +246,9 @@ class Apply:
         return f"{self.op}({', '.join(v.label() for v in self.inputs)})"
 
 
-def toposort(outputs: Iterable[Variable], inputs: Iterable[Variable] = ()) -> list[Apply]:
+def toposort(
+    outputs: Iterable[Variable], inputs: Iterable[Variable] = ()
+) -> list[Apply]:
     """The operations that compute `outputs`, every one after those it needs.
 
     The walk stops at `inputs`. The order depends on the graph alone: operations appear in
@@ -260,7 +281,9 @@ def toposort(outputs: Iterable[Variable], inputs: Iterable[Variable] = ()) -> li
     return order
 
 
-def graph_inputs(outputs: Iterable[Variable], inputs: Iterable[Variable] = ()) -> list[Variable]:
+def graph_inputs(
+    outputs: Iterable[Variable], inputs: Iterable[Variable] = ()
+) -> list[Variable]:
     """The leaves that `outputs` depend on, constants and shared included, in order of first use."""
     outputs = list(outputs)
     stop = set(inputs)
@@ -275,7 +298,9 @@ def graph_inputs(outputs: Iterable[Variable], inputs: Iterable[Variable] = ()) -
     return list(found)
 
 
-def ancestors(outputs: Iterable[Variable], inputs: Iterable[Variable] = ()) -> list[Variable]:
+def ancestors(
+    outputs: Iterable[Variable], inputs: Iterable[Variable] = ()
+) -> list[Variable]:
     """Every variable that `outputs` depend on, themselves included."""
     outputs = list(outputs)
     found: dict[Variable, None] = dict.fromkeys(graph_inputs(outputs, inputs))
@@ -285,7 +310,9 @@ def ancestors(outputs: Iterable[Variable], inputs: Iterable[Variable] = ()) -> l
     return list(found)
 
 
-def clients(outputs: Sequence[Variable], inputs: Iterable[Variable] = ()) -> dict[Variable, list[tuple[Apply, int]]]:
+def clients(
+    outputs: Sequence[Variable], inputs: Iterable[Variable] = ()
+) -> dict[Variable, list[tuple[Apply, int]]]:
     """Who reads each variable: pairs of an operation and the position of the input."""
     readers: dict[Variable, list[tuple[Apply, int]]] = {}
     for node in toposort(outputs, inputs):
@@ -325,7 +352,9 @@ def clone(
     return [mapping.get(v, v) for v in outputs]
 
 
-def path_between(start: Variable, end: Variable, follow: Callable[[Apply, int], bool]) -> list[Apply]:
+def path_between(
+    start: Variable, end: Variable, follow: Callable[[Apply, int], bool]
+) -> list[Apply]:
     """Operations on a shortest way from `start` up to `end`; empty when there is none.
 
     `follow` says whether the way may pass through an operation from its input number i.
@@ -352,7 +381,9 @@ def path_between(start: Variable, end: Variable, follow: Callable[[Apply, int], 
     return way[::-1]
 
 
-def as_variable(value: Any, dtype: str | None = None, name: str | None = None) -> Variable:
+def as_variable(
+    value: Any, dtype: str | None = None, name: str | None = None
+) -> Variable:
     """A variable as it is; anything else as a constant.
 
     A Python float becomes floatX, a Python int int64; where they meet an array they adapt to
@@ -365,17 +396,30 @@ def as_variable(value: Any, dtype: str | None = None, name: str | None = None) -
     """
     if isinstance(value, Variable):
         return value
+    return Constant(as_array(value, dtype), name)
+
+
+def as_array(value: Any, dtype: str | None = None) -> Array:
+    """The array a constant of this value has.
+
+    Raises
+    ------
+    DTypeError
+        The value is no array of numbers, or does not fit `dtype`.
+    """
     if dtype is None and isinstance(value, float) and not isinstance(value, np.generic):
         dtype = config.floatX
     if isinstance(value, list | tuple) and any(isinstance(v, Variable) for v in value):
-        raise DTypeError(f"{value!r} cannot become a constant: join variables with T.stack or T.concatenate.")
+        raise DTypeError(
+            f"{value!r} cannot become a constant: join variables with T.stack or T.concatenate."
+        )
     try:
         array = np.asarray(value, dtype=dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise DTypeError(f"{value!r} cannot become a constant: {error}.") from None
     if array.dtype.kind not in "biufc":
         raise DTypeError(f"{value!r} cannot become a constant: it holds no numbers.")
-    return Constant(array, name)
+    return array
 
 
 def shared(
@@ -409,10 +453,20 @@ def shared(
         The value holds no numbers.
     """
     if isinstance(value, Variable):
-        raise DTypeError(f"shared takes a value, got the variable {value.label()}; use its .eval() or get_value().")
-    data = as_variable(value, dtype).data if not isinstance(value, np.ndarray) or dtype else value  # type: ignore[attr-defined]
+        raise DTypeError(
+            f"shared takes a value, got the variable {value.label()}; use its .eval() or get_value()."
+        )
+    data = (
+        value if isinstance(value, np.ndarray) and not dtype else as_array(value, dtype)
+    )
     if broadcastable is not None:
         shape = [1 if b else None for b in broadcastable]
-    made = Shared(TensorType(data.dtype.name, tuple(shape) if shape is not None else (None,) * data.ndim), data, name)
+    made = Shared(
+        TensorType(
+            data.dtype.name, tuple(shape) if shape is not None else (None,) * data.ndim
+        ),
+        data,
+        name,
+    )
     made.set_value(data, borrow=borrow)
     return made

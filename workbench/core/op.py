@@ -80,7 +80,9 @@ class Op:
         """
         raise NotImplementedError
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """What must hold at run time: triples of an axis and two sizes that must be equal.
 
         Only what the types leave open; compiled code checks it before it computes anything.
@@ -105,7 +107,9 @@ class Op:
         ]
 
     def __str__(self) -> str:
-        parameters = ", ".join(f"{f.name}={getattr(self, f.name)}" for f in fields(self))
+        parameters = ", ".join(
+            f"{f.name}={getattr(self, f.name)}" for f in fields(self)
+        )
         return f"{self.name}{{{parameters}}}" if parameters else self.name
 
 
@@ -152,7 +156,9 @@ class Elementwise(Op):
             sizes.append(size)
         return [tuple(sizes)]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """Along each axis the inputs that do not broadcast have one size."""
         return equal_sizes(node.inputs, shapes, range(node.outputs[0].ndim))
 
@@ -195,7 +201,11 @@ class Reduction(Op):
         return [tuple(s for axis, s in enumerate(shapes[0]) if axis not in self.axes)]
 
     def __str__(self) -> str:
-        return f"{self.name}{{axis={', '.join(map(str, self.axes))}}}" if self.axes else self.name
+        return (
+            f"{self.name}{{axis={', '.join(map(str, self.axes))}}}"
+            if self.axes
+            else self.name
+        )
 
 
 class Indexer(Protocol):
@@ -221,7 +231,9 @@ class Indexer(Protocol):
 class View(Op):
     """Moves, repeats or leaves out elements of its first input and computes nothing."""
 
-    def source_index(self, node: Apply, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def source_index(
+        self, node: Apply, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """Which element of the first input stands at `index` of the output."""
         raise NotImplementedError
 
@@ -254,7 +266,9 @@ class Assembly(Op):
         """Whether a part is added to what stands there, rather than set."""
         return False
 
-    def target_index(self, node: Apply, part: int, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def target_index(
+        self, node: Apply, part: int, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """Where element `index` of input number `part` goes in the output."""
         raise NotImplementedError
 
@@ -288,7 +302,9 @@ def broadcast_static(op: Op, inputs: Sequence[Variable]) -> tuple[int | None, ..
         if len(known) > 1:
             place = here()
             line = None if place is None else place.location
-            raise ShapeError(_mismatch(op, inputs, [v.type.shape for v in inputs], axis, line))
+            raise ShapeError(
+                _mismatch(op, inputs, [v.type.shape for v in inputs], axis, line)
+            )
         if known:
             shape.append(known.pop())
         else:
@@ -297,7 +313,10 @@ def broadcast_static(op: Op, inputs: Sequence[Variable]) -> tuple[int | None, ..
 
 
 def equal_sizes(
-    variables: Sequence[Variable], shapes: Sequence[Sizes], axes: Iterable[int], stretch: bool = True
+    variables: Sequence[Variable],
+    shapes: Sequence[Sizes],
+    axes: Iterable[int],
+    stretch: bool = True,
 ) -> list[tuple[int, Size, Size]]:
     """Size checks: along each axis all variables agree; those declared as 1 are free if `stretch`."""
     checks: list[tuple[int, Size, Size]] = []
@@ -322,9 +341,15 @@ def check_broadcast(node: Apply, shapes: Sequence[tuple[int, ...]]) -> None:
     if len(shapes) < 2 or all(s == shapes[0] for s in shapes[1:]):
         return
     for axis in range(len(shapes[0])):
-        sizes = {s[axis] for v, s in zip(node.inputs, shapes, strict=True) if v.type.shape[axis] != 1}
+        sizes = {
+            s[axis]
+            for v, s in zip(node.inputs, shapes, strict=True)
+            if v.type.shape[axis] != 1
+        }
         if len(sizes) > 1:
-            raise ShapeError(_mismatch(node.op, node.inputs, shapes, axis, node.origin.location))
+            raise ShapeError(
+                _mismatch(node.op, node.inputs, shapes, axis, node.origin.location)
+            )
 
 
 def _mismatch(
@@ -344,9 +369,15 @@ def _mismatch(
     ]
     report.table("input", ["", "name", "type", "shape", "from"], rows)
     if 1 in sizes:
-        report.add("hint", f"to stretch the input of size 1, declare it: T.addbroadcast(v, {axis}), or shape=(…, 1, …).")
+        report.add(
+            "hint",
+            f"to stretch the input of size 1, declare it: T.addbroadcast(v, {axis}), or shape=(…, 1, …).",
+        )
     else:
-        report.add("hint", "give both the same size, or add an axis with dimshuffle where one should broadcast.")
+        report.add(
+            "hint",
+            "give both the same size, or add an axis with dimshuffle where one should broadcast.",
+        )
     return report
 
 

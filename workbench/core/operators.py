@@ -11,10 +11,12 @@ from typing import Any
 
 from workbench.core.graph import Variable
 from workbench.core.ops import elementwise as ew
-from workbench.core.ops import indexing, linalg, mathematics, reduction, shape
+from workbench.core.ops import linalg, mathematics, reduction, shape, subscript, ufunc
 
 
-def _reflected(function: Callable[[Any, Any], Variable]) -> Callable[[Any, Any], Variable]:
+def _reflected(
+    function: Callable[[Any, Any], Variable],
+) -> Callable[[Any, Any], Variable]:
     def method(self: Any, other: Any) -> Variable:
         return function(other, self)
 
@@ -22,7 +24,7 @@ def _reflected(function: Callable[[Any, Any], Variable]) -> Callable[[Any, Any],
 
 
 def _iterate(self: Variable) -> Iterator[Variable]:
-    return iter([indexing.index(self, i) for i in range(_length(self))])
+    return iter([subscript.index(self, i) for i in range(_length(self))])
 
 
 def _length(self: Variable) -> int:
@@ -70,7 +72,7 @@ METHODS: dict[str, Any] = {
     "__neg__": ew.neg,
     "__abs__": ew.abs,
     "__invert__": ew.invert,
-    "__getitem__": indexing.index,
+    "__getitem__": subscript.index,
     "__iter__": _iterate,
     "__len__": _length,
     "sum": reduction.sum,
@@ -85,7 +87,7 @@ METHODS: dict[str, Any] = {
     "all": reduction.all,
     "any": reduction.any,
     "dot": linalg.dot,
-    "astype": ew.cast,
+    "astype": ufunc.cast,
     "clip": ew.clip,
     "round": ew.round,
     "dimshuffle": shape.dimshuffle,
@@ -95,7 +97,7 @@ METHODS: dict[str, Any] = {
     "squeeze": shape.squeeze,
     "swapaxes": shape.swapaxes,
     "transpose": _transpose,
-    "take": indexing.take,
+    "take": subscript.take,
     "shape": property(shape.shape),
     "size": property(_size),
     "T": property(shape.transpose),

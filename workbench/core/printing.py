@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.core.graph import Apply, Constant, Shared, Variable, toposort
-from workbench.core.ops.elementwise import DimShuffle
+from workbench.core.ops.ufunc import DimShuffle
 from workbench.core.types import shape_text
 
 DEEPEST = 40  # levels drawn with lines; below, the level is a number

@@ -75,10 +75,14 @@ class Location:
         width = self.end_column - self.column
         if width <= 0:
             return [first]
-        carets = " " * (self.column - indent) + "^" * width + (f" {note}" if note else "")
+        carets = (
+            " " * (self.column - indent) + "^" * width + (f" {note}" if note else "")
+        )
         return [first, " " * (len(self.place) + 1) + "│ " + carets]
 
-    def argument(self, position: int, keyword: str = "", element: int | None = None) -> Location:
+    def argument(
+        self, position: int, keyword: str = "", element: int | None = None
+    ) -> Location:
         """The place of one argument of the call that stands here, or of one element of it.
 
         Where the line does not say (``f(*args)``, no source), it is the whole call.
@@ -96,7 +100,8 @@ class Location:
     def operand(self, position: int, name: str | None = None) -> Location:
         """The place of one operand of the operation that stands here, by its name where it has one."""
         for node in self._expressions(ast.BinOp, ast.Call):
-            parts = [node.left, node.right] if isinstance(node, ast.BinOp) else node.args  # type: ignore[attr-defined]
+            assert isinstance(node, ast.BinOp | ast.Call)
+            parts = node.args if isinstance(node, ast.Call) else [node.left, node.right]
             named = [p for p in parts if isinstance(p, ast.Name) and p.id == name]
             found = named[0] if named else _entry(parts, position)
             if found is not None:
@@ -106,15 +111,27 @@ class Location:
     def _expressions(self, *kinds: type[ast.expr]) -> list[ast.expr]:
         """The expressions of some kinds that begin here, the one that also ends here first."""
         lines = linecache.getlines(self.file)
-        if not 0 < self.line <= len(lines) or lines[self.line - 1].rstrip("\n") != self.text:
+        if (
+            not 0 < self.line <= len(lines)
+            or lines[self.line - 1].rstrip("\n") != self.text
+        ):
             return []
         try:
             tree = ast.parse("".join(lines))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return []
-        start, end = (len(self.text[:column].encode()) for column in (self.column, self.end_column))
-        found = [n for n in ast.walk(tree) if isinstance(n, kinds) and (n.lineno, n.col_offset) == (self.line, start)]
-        return sorted(found, key=lambda n: (n.end_lineno, n.end_col_offset) != (self.line, end))
+        start, end = (
+            len(self.text[:column].encode())
+            for column in (self.column, self.end_column)
+        )
+        found = [
+            n
+            for n in ast.walk(tree)
+            if isinstance(n, kinds) and (n.lineno, n.col_offset) == (self.line, start)
+        ]
+        return sorted(
+            found, key=lambda n: (n.end_lineno, n.end_col_offset) != (self.line, end)
+        )
 
     def _at(self, node: ast.expr) -> Location:
         text = linecache.getline(self.file, node.lineno).rstrip("\n")
@@ -131,7 +148,9 @@ class Location:
 
 def _entry(items: Sequence[ast.expr], position: int) -> ast.expr | None:
     """An item by its position, if no ``*items`` before it hides where it is."""
-    if position >= len(items) or any(isinstance(item, ast.Starred) for item in items[: position + 1]):
+    if position >= len(items) or any(
+        isinstance(item, ast.Starred) for item in items[: position + 1]
+    ):
         return None
     return items[position]
 
@@ -161,7 +180,12 @@ class Place:
 
 def _restore_place(location: Location) -> Place:
     place = Place.__new__(Place)
-    place.code, place.lasti, place.lineno, place._location = None, 0, location.line, location
+    place.code, place.lasti, place.lineno, place._location = (
+        None,
+        0,
+        location.line,
+        location,
+    )
     return place
 
 

@@ -52,7 +52,9 @@ class TensorType:
         name = self.dtype if self.dtype in DTYPES else _dtype_name(self.dtype)
         shape = tuple(None if s is None else int(s) for s in self.shape)
         if any(s is not None and s < 0 for s in shape):
-            raise ShapeError(f"the shape {shape} has a negative size; use None for one not known yet.")
+            raise ShapeError(
+                f"the shape {shape} has a negative size; use None for one not known yet."
+            )
         object.__setattr__(self, "dtype", name)
         object.__setattr__(self, "shape", shape)
 
@@ -89,7 +91,10 @@ class TensorType:
         return (
             self.dtype == other.dtype
             and self.ndim == other.ndim
-            and all(a is None or a == b for a, b in zip(self.shape, other.shape, strict=True))
+            and all(
+                a is None or a == b
+                for a, b in zip(self.shape, other.shape, strict=True)
+            )
         )
 
     def fits(self, value: Array) -> bool:
@@ -98,7 +103,10 @@ class TensorType:
             type(value) is np.ndarray
             and value.dtype == self.dtype  # in native byte order, too
             and value.ndim == self.ndim
-            and all(a is None or a == b for a, b in zip(self.shape, value.shape, strict=True))
+            and all(
+                a is None or a == b
+                for a, b in zip(self.shape, value.shape, strict=True)
+            )
         )
 
     def filter(self, value: Any, allow_downcast: bool | None = False) -> Array:
@@ -127,9 +135,15 @@ class TensorType:
             return value  # type: ignore[no-any-return]
         array = self._as_array(value)
         if array.dtype != self.dtype:
-            takes = self._takes_weak(array) if _is_weak(value) else np.can_cast(array.dtype, self.dtype, "safe")
+            takes = (
+                self._takes_weak(array)
+                if _is_weak(value)
+                else np.can_cast(array.dtype, self.dtype, "safe")
+            )
             if not (allow_downcast or takes):
-                raise DTypeError(f"must be {self.dtype}, got {_described(value, array)}")
+                raise DTypeError(
+                    f"must be {self.dtype}, got {_described(value, array)}"
+                )
             array = array.astype(self.dtype)
         if array.ndim != self.ndim:
             raise ShapeError(
@@ -138,17 +152,27 @@ class TensorType:
             )
         for axis, (want, have) in enumerate(zip(self.shape, array.shape, strict=True)):
             if want is not None and want != have:
-                raise ShapeError(f"must have size {want} on axis {axis}, got shape {array.shape}")
+                raise ShapeError(
+                    f"must have size {want} on axis {axis}, got shape {array.shape}"
+                )
         return array
 
     def _as_array(self, value: Any) -> Array:
         try:
             array = np.asarray(value)
         except ValueError as error:
-            raise DTypeError(f"must be {self}, got a {type(value).__name__} that is no array: {error}") from None
+            raise DTypeError(
+                f"must be {self}, got a {type(value).__name__} that is no array: {error}"
+            ) from None
         if array.dtype.kind not in "biufc":
-            what = "is beyond every dtype" if isinstance(value, int) else "holds no numbers"
-            raise DTypeError(f"must be {self}, got a Python {type(value).__name__} that {what}")
+            what = (
+                "is beyond every dtype"
+                if isinstance(value, int)
+                else "holds no numbers"
+            )
+            raise DTypeError(
+                f"must be {self}, got a Python {type(value).__name__} that {what}"
+            )
         return array
 
     def _takes_weak(self, array: Array) -> bool:
@@ -158,8 +182,12 @@ class TensorType:
             return True
         if array.dtype.kind in "iu" and target.kind in "iu":
             limits = np.iinfo(target)
-            return bool(limits.min <= int(array.min()) and int(array.max()) <= limits.max)
-        if "biufc".index(array.dtype.kind.replace("u", "i")) > "biufc".index(target.kind):
+            return bool(
+                limits.min <= int(array.min()) and int(array.max()) <= limits.max
+            )
+        if "biufc".index(array.dtype.kind.replace("u", "i")) > "biufc".index(
+            target.kind
+        ):
             return False
         with np.errstate(all="ignore"):
             return bool(np.all(np.isfinite(array.astype(target)) | ~np.isfinite(array)))
@@ -180,7 +208,9 @@ def _dtype_name(dtype: Any) -> str:
     except TypeError:
         name = ""
     if name not in DTYPES:
-        raise DTypeError(f"{dtype!r} is no dtype of a tensor; use one of {', '.join(DTYPES)}.")
+        raise DTypeError(
+            f"{dtype!r} is no dtype of a tensor; use one of {', '.join(DTYPES)}."
+        )
     return str(name)
 
 
@@ -191,7 +221,9 @@ def _is_weak(value: Any) -> bool:
         part = waiting.pop()
         if isinstance(part, list | tuple):
             waiting.extend(part)
-        elif isinstance(part, np.generic) or not isinstance(part, bool | int | float | complex):
+        elif isinstance(part, np.generic) or not isinstance(
+            part, bool | int | float | complex
+        ):
             return False
     return True
 

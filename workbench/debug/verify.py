@@ -38,21 +38,28 @@ class CheckedProgram:
     def __init__(self, function: Function, program: CProgram) -> None:
         self.function = function
         self.program = program
-        self.runner: Any = program.runner(function.conform, function.explain, function.is_single, kind="cffi")
+        self.runner: Any = program.runner(
+            function.conform, function.explain, function.is_single, kind="cffi"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run with all checks; raises VerificationError at the first kernel that is wrong."""
         arrays = self.function.conform(args, kwargs)
         graph = self.function.compilation.before
         with np.errstate(all="ignore"):
-            expected = evaluate(graph.results, dict(zip(graph.inputs, arrays, strict=True)))
+            expected = evaluate(
+                graph.results, dict(zip(graph.inputs, arrays, strict=True))
+            )
         kept = {s: s.get_value() for s in self.program.inputs if isinstance(s, Shared)}
         try:
             results, new = self._run_checked(arrays)
             shown = [results] if self.function.is_single else list(results)
             self._check_results(expected, [*shown, *(new[s] for s, _ in graph.updates)])
         finally:
-            for shared, value in kept.items():  # kernels that commit wrote into the arrays themselves
+            for (
+                shared,
+                value,
+            ) in kept.items():  # kernels that commit wrote into the arrays themselves
                 np.copyto(shared.storage[0], value)
         for shared, value in new.items():
             shared.set_value(value, borrow=True)
@@ -65,7 +72,10 @@ class CheckedProgram:
             session.run(0, 1)
             for number in range(len(plan.order)):
                 self._check_kernel(session, number, arrays)
-            new = {s: self.value(session, plan.outputs[k], arrays).copy() for s, k in plan.swaps}
+            new = {
+                s: self.value(session, plan.outputs[k], arrays).copy()
+                for s, k in plan.swaps
+            }
             for shared, _ in self.program.graph.updates:
                 if shared not in new:
                     new[shared] = shared.get_value()
@@ -73,9 +83,13 @@ class CheckedProgram:
 
     # --- one kernel
 
-    def _check_kernel(self, session: Any, number: int, arguments: Sequence[Array]) -> None:
+    def _check_kernel(
+        self, session: Any, number: int, arguments: Sequence[Array]
+    ) -> None:
         unit = self.program.plan.order[number]
-        stored = self.program.plan.storage.keys() - unit.scratch.keys() - set(unit.writes)
+        stored = (
+            self.program.plan.storage.keys() - unit.scratch.keys() - set(unit.writes)
+        )
         reads = reads_of(unit, self.program.schedule) & stored
         values = {v: self.value(session, v, arguments).copy() for v in reads}
         session.run(number + 1, number + 2)
@@ -86,9 +100,13 @@ class CheckedProgram:
         with np.errstate(all="ignore"):
             wanted = evaluate(unit.writes, values)
         for variable, want in zip(unit.writes, wanted, strict=True):
-            self._compare(variable, want, self.value(session, variable, arguments), number)
+            self._compare(
+                variable, want, self.value(session, variable, arguments), number
+            )
 
-    def value(self, session: Any, variable: Variable, arguments: Sequence[Array]) -> Array:
+    def value(
+        self, session: Any, variable: Variable, arguments: Sequence[Array]
+    ) -> Array:
         """A stored value of the running call, as an array on its memory."""
         place = self.program.plan.storage[variable]
         if place.kind == "input":
@@ -96,7 +114,9 @@ class CheckedProgram:
                 return arguments[place.number]
             leaf = self.program.inputs[place.number]
             return leaf.storage[0] if isinstance(leaf, Shared) else leaf.data  # type: ignore[attr-defined]
-        shape = tuple(self._size(session, s) for s in self.program.schedule.extents.of(variable))
+        shape = tuple(
+            self._size(session, s) for s in self.program.schedule.extents.of(variable)
+        )
         dtype = np.dtype(variable.dtype)
         count = int(np.prod(shape)) * dtype.itemsize
         address = session.value(place.value)
@@ -110,15 +130,27 @@ class CheckedProgram:
 
     # --- comparing
 
-    def _compare(self, variable: Variable, want: Array, have: Array, number: int) -> None:
+    def _compare(
+        self, variable: Variable, want: Array, have: Array, number: int
+    ) -> None:
         unit = self.program.plan.order[number]
         problem = difference(want, have, tolerance(unit.unit.nodes, want))
         if problem:
             place = variable.location
-            report = Report(f"kernel k{number} computes {variable.label()} wrongly: {problem}.", place)
+            report = Report(
+                f"kernel k{number} computes {variable.label()} wrongly: {problem}.",
+                place,
+            )
             report.add("kernel", " + ".join(str(n.op) for n in unit.unit.nodes))
             report.add("state", "no shared variable was changed")
-            error = VerificationError(str(report.add("hint", "this is a fault of workbench; mode='FAST_COMPILE' avoids it.")))
+            error = VerificationError(
+                str(
+                    report.add(
+                        "hint",
+                        "this is a fault of workbench; mode='FAST_COMPILE' avoids it.",
+                    )
+                )
+            )
             error.node, error.line = variable.owner, place
             raise error
 
@@ -128,17 +160,34 @@ class CheckedProgram:
         for variable, a, b in zip(graph.results, want, have, strict=True):
             problem = difference(a, np.asarray(b), tolerance(nodes, a))
             if problem:
-                report = Report(f"a rewrite changed {variable.label()}: {problem}.", variable.location)
-                rules = ", ".join(dict.fromkeys(s.rule for s in self.function.steps if s.rule != "merge"))
-                report.add("rules", rules).add("state", "no shared variable was changed")
-                raise VerificationError(str(report.add("hint", "mode='None' runs the graph as it was written.")))
+                report = Report(
+                    f"a rewrite changed {variable.label()}: {problem}.",
+                    variable.location,
+                )
+                rules = ", ".join(
+                    dict.fromkeys(
+                        s.rule for s in self.function.steps if s.rule != "merge"
+                    )
+                )
+                report.add("rules", rules).add(
+                    "state", "no shared variable was changed"
+                )
+                raise VerificationError(
+                    str(
+                        report.add(
+                            "hint", "mode='None' runs the graph as it was written."
+                        )
+                    )
+                )
 
 
 def tolerance(nodes: Sequence[Apply], like: Array) -> float:
     """The relative error that the operations together may have: ulps add up along the chain."""
     if like.dtype.kind not in "fc":
         return 0.0
-    dtypes = {v.dtype for n in nodes for v in (*n.inputs, *n.outputs) if v.type.is_float}
+    dtypes = {
+        v.dtype for n in nodes for v in (*n.inputs, *n.outputs) if v.type.is_float
+    }
     eps = max((float(np.finfo(d).eps) for d in dtypes), default=0.0)
     weight = sum(1 if isinstance(n.op, Elementwise) else 16 for n in nodes)
     return ULPS * eps * (1 + weight)
@@ -156,7 +205,9 @@ def difference(want: Array, have: Array, relative: float) -> str:
         if relative:
             finite = np.abs(want[np.isfinite(want)])
             scale = float(finite.max()) if finite.size else 0.0
-            same = np.isclose(have, want, rtol=relative, atol=relative * scale, equal_nan=True)
+            same = np.isclose(
+                have, want, rtol=relative, atol=relative * scale, equal_nan=True
+            )
         else:
             same = have == want
     if same.all():

@@ -9,12 +9,19 @@ from typing import Any
 from workbench.core import operators as _operators
 from workbench.core.gradient import grad
 from workbench.core.graph import Constant, Shared, Variable, as_variable
-from workbench.core.ops.creation import arange, eye, full, ones, ones_like, zeros, zeros_like
+from workbench.core.ops.creation import (
+    arange,
+    eye,
+    full,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from workbench.core.ops.elementwise import (
     abs,
     add,
     and_,
-    cast,
     ceil,
     clip,
     eq,
@@ -45,7 +52,7 @@ from workbench.core.ops.elementwise import (
     trunc,
     xor,
 )
-from workbench.core.ops.indexing import concatenate, inc_subtensor, set_subtensor, stack, take
+from workbench.core.ops.indexing import concatenate, stack
 from workbench.core.ops.linalg import dot, outer
 from workbench.core.ops.mathematics import (
     arccos,
@@ -106,9 +113,11 @@ from workbench.core.ops.shape import (
     swapaxes,
     transpose,
 )
+from workbench.core.ops.subscript import inc_subtensor, set_subtensor, take
+from workbench.core.ops.ufunc import cast
 from workbench.core.types import TensorType
 from workbench.tensor import nnet
-from workbench.tensor.inputs import *  # noqa: F403
+from workbench.tensor.inputs import *
 from workbench.tensor.inputs import __all__ as _inputs
 
 # The tradition's other spellings.
@@ -132,4 +141,8 @@ def join(axis: int, *tensors: Any) -> Variable:
 
 del join_
 
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in ("Any", "inputs"))
+__all__ = sorted(
+    name
+    for name in globals()
+    if not name.startswith("_") and name not in ("Any", "inputs")
+)

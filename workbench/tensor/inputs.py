@@ -64,7 +64,9 @@ def tensor(
     return Variable(TensorType(dtype or config.floatX, tuple(shape)), name)
 
 
-def _constructor(function: str, dtype: str, shape: tuple[int | None, ...]) -> Callable[..., Variable]:
+def _constructor(
+    function: str, dtype: str, shape: tuple[int | None, ...]
+) -> Callable[..., Variable]:
     def make(name: str | None = None, dtype: str | None = dtype or None) -> Variable:
         return Variable(TensorType(dtype or config.floatX, shape), name)
 
@@ -74,7 +76,9 @@ def _constructor(function: str, dtype: str, shape: tuple[int | None, ...]) -> Ca
     return make
 
 
-def _plural(function: str, one: Callable[..., Variable]) -> Callable[..., list[Variable]]:
+def _plural(
+    function: str, one: Callable[..., Variable]
+) -> Callable[..., list[Variable]]:
     def make(*names: str | int) -> list[Variable]:
         if len(names) == 1 and isinstance(names[0], int):
             return [one() for _ in range(names[0])]

@@ -24,15 +24,17 @@ from pathlib import Path
 from workbench.compile.c.kernels import KERNELS, Matrix
 from workbench.compile.c.settle import Settlement
 from workbench.compile.c.statements import Line, Writer
+from workbench.compile.elements import SizeTable
 from workbench.compile.loops import Index
-from workbench.compile.lower import C_TYPES, Lowered, SizeTable, literal
+from workbench.compile.lower import Lowered
 from workbench.compile.memory import Plan, Storage
 from workbench.compile.rewrite import uniform_value
+from workbench.compile.scalars import C_TYPES, literal
 from workbench.compile.schedule import Schedule, is_strided_view
 from workbench.core.graph import Apply, Constant, Variable
-from workbench.core.ops.elementwise import DimShuffle
 from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import SizeOf
+from workbench.core.ops.ufunc import DimShuffle
 
 HEADERS = Path(__file__).parent
 """The folder of ``abi.h`` and ``prelude.h``."""
@@ -71,7 +73,11 @@ class Program:
 
 
 def emit(
-    schedule: Schedule, plan: Plan, sizes: SizeTable, inputs: Sequence[Variable], integer_bits: int
+    schedule: Schedule,
+    plan: Plan,
+    sizes: SizeTable,
+    inputs: Sequence[Variable],
+    integer_bits: int,
 ) -> Program:
     """The C program of a schedule.
 
@@ -93,20 +99,32 @@ def headers_digest() -> str:
 
 
 class _Emitter:
-    def __init__(self, schedule: Schedule, plan: Plan, sizes: SizeTable, inputs: Sequence[Variable]) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        plan: Plan,
+        sizes: SizeTable,
+        inputs: Sequence[Variable],
+    ) -> None:
         self.schedule, self.plan, self.sizes = schedule, plan, sizes
         self.extents = schedule.extents
         self.failing: dict[Apply, int] = {}
         self.out = Writer(self.pointer, self._number)
         self.settlement = Settlement(schedule, plan, sizes, inputs, self.out)
-        self.places = {self._pointer_name(p): (p, v.dtype) for v, p in plan.storage.items()}
-        self.labels = {self._pointer_name(p): v.name for v, p in plan.storage.items() if v.name}
+        self.places = {
+            self._pointer_name(p): (p, v.dtype) for v, p in plan.storage.items()
+        }
+        self.labels = {
+            self._pointer_name(p): v.name for v, p in plan.storage.items() if v.name
+        }
 
     def program(self, integer_bits: int) -> Program:
         """Bodies first, because they say which sizes are needed; then all in order."""
         out, order = self.out, self.plan.order
         bodies = [self._body(number, unit) for number, unit in enumerate(order)]
-        out.line(f"/* A program in {len(order)} kernels; headers {headers_digest()}. */")
+        out.line(
+            f"/* A program in {len(order)} kernels; headers {headers_digest()}. */"
+        )
         out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
         out.line('#include "prelude.h"')
         out.line("")
@@ -123,7 +141,11 @@ class _Emitter:
             self._kernel(number, unit, body)
             spans.append((first, len(out.lines)))
         self._entry(len(order))
-        hosted = {k + 1: unit.unit.nodes[0] for k, unit in enumerate(order) if unit.unit.role == "host"}
+        hosted = {
+            k + 1: unit.unit.nodes[0]
+            for k, unit in enumerate(order)
+            if unit.unit.role == "host"
+        }
         return Program(out.lines, spans, list(self.failing), hosted)
 
     def _entry(self, kernels: int) -> None:
@@ -155,14 +177,21 @@ class _Emitter:
         self._function(f"k{number}", title, body, {*unit.writes, *unit.scratch}, call)
 
     def _function(
-        self, name: str, title: str, body: Sequence[Line], written: set[Variable], first: Sequence[Line] = ()
+        self,
+        name: str,
+        title: str,
+        body: Sequence[Line],
+        written: set[Variable],
+        first: Sequence[Line] = (),
     ) -> None:
         out = self.out
         text = "\n".join(line.code for line in body)
         out.line(f"static int {name}(wb_call *c) {{", comment=title)
         out.lines += first
         out.depth += 1
-        self._declare(text, written, {int(n) for n in re.findall(r"const int64_t n(\d+) =", text)})
+        self._declare(
+            text, written, {int(n) for n in re.findall(r"const int64_t n(\d+) =", text)}
+        )
         out.lines += body
         out.line("return WB_OK;")
         out.depth -= 1
@@ -170,13 +199,22 @@ class _Emitter:
 
     def _declare(self, used: str, written: set[Variable], defined: Set[int]) -> None:
         """Local names for the sizes and the memory that a body uses, but for sizes it defines."""
-        for number in sorted({int(n) for n in re.findall(r"\bn(\d+)\b", used)} - defined):
+        for number in sorted(
+            {int(n) for n in re.findall(r"\bn(\d+)\b", used)} - defined
+        ):
             self.out.line(f"const int64_t n{number} = c->size[{number}];")
         targets = {id(self.plan.storage[v]) for v in written}
-        for name in sorted(set(re.findall(r"\b[xm]\d+\b", used)), key=lambda n: (n[0] != "x", int(n[1:]))):
+        for name in sorted(
+            set(re.findall(r"\b[xm]\d+\b", used)),
+            key=lambda n: (n[0] != "x", int(n[1:])),
+        ):
             place, dtype = self.places[name]
             constant = "" if id(place) in targets else "const "
-            where = f"c->input[{name[1:]}].data" if name[0] == "x" else f"c->value[{name[1:]}]"
+            where = (
+                f"c->input[{name[1:]}].data"
+                if name[0] == "x"
+                else f"c->value[{name[1:]}]"
+            )
             code = f"{constant}{C_TYPES[dtype]} *restrict {name} = {where};"
             self.out.line(code, comment=self.labels.get(name) or "")
 
@@ -207,8 +245,12 @@ class _Emitter:
         (node,) = unit.unit.nodes
         output = node.outputs[0]
         operands = [self._matrix(v) for v in node.inputs]
-        in_place = output in self.plan.in_place or self.plan.storage[output].kind == "input"
-        for line in KERNELS[type(node.op)](node, operands, self._matrix(output), in_place):
+        in_place = (
+            output in self.plan.in_place or self.plan.storage[output].kind == "input"
+        )
+        for line in KERNELS[type(node.op)](
+            node, operands, self._matrix(output), in_place
+        ):
             self.out.line(line, node)
 
     def _matrix(self, variable: Variable) -> Matrix:
@@ -218,7 +260,11 @@ class _Emitter:
             return Matrix(f"((const {C_TYPES[variable.dtype]}[]){{{text}}})", (), ())
         chain: list[Apply] = []
         stored = variable
-        while stored.owner is not None and stored not in self.plan.storage and is_strided_view(stored.owner):
+        while (
+            stored.owner is not None
+            and stored not in self.plan.storage
+            and is_strided_view(stored.owner)
+        ):
             chain.append(stored.owner)
             stored = stored.owner.inputs[0]
         strides: list[Index] = []
@@ -230,7 +276,9 @@ class _Emitter:
         for node in reversed(chain):
             op = node.op
             if isinstance(op, DimShuffle):
-                strides = [Index.of(0) if i == "x" else strides[int(i)] for i in op.order]
+                strides = [
+                    Index.of(0) if i == "x" else strides[int(i)] for i in op.order
+                ]
             else:
                 assert isinstance(op, Slice)
                 extents = op.extents(self.extents.of(node.inputs[0]), node.inputs[1:])
@@ -250,16 +298,26 @@ class _Emitter:
         takes = []
         for variable in node.inputs:
             shape = ", ".join(size.text for size in self._sizes(variable)) or "0"
-            takes.append(f"{{(void *){self.pointer(self.schedule.base(variable))}, {{{shape}}}}}")
+            takes.append(
+                f"{{(void *){self.pointer(self.schedule.base(variable))}, {{{shape}}}}}"
+            )
         self.out.line(f"wb_array in[] = {{{', '.join(takes) or '{0}'}}};", node)
         self.out.line(f"wb_array out[{len(node.outputs)}] = {{{{0}}}};")
         counts = f"in, {len(node.inputs)}, out, {len(node.outputs)}"
         self.out.line(f"const int rc = c->host(c, {number + 1}, {counts});", node)
         self.out.line("if (rc) return rc;")
         for k, output in enumerate(node.outputs):
-            self.out.line(f"c->value[{self.plan.storage[output].value}] = out[{k}].data;")
+            self.out.line(
+                f"c->value[{self.plan.storage[output].value}] = out[{k}].data;"
+            )
             for size, entry in self.sizes.numbers.items():
                 owner = size.owner
-                if owner is not None and isinstance(owner.op, SizeOf) and owner.inputs[0] is output:
-                    self.out.line(f"c->size[{entry}] = out[{k}].shape[{owner.op.axis}];")
+                if (
+                    owner is not None
+                    and isinstance(owner.op, SizeOf)
+                    and owner.inputs[0] is output
+                ):
+                    self.out.line(
+                        f"c->size[{entry}] = out[{k}].shape[{owner.op.axis}];"
+                    )
                     self.settlement.known.add(size)

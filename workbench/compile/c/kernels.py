@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from workbench.compile.loops import Index
-from workbench.compile.lower import C_TYPES
+from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply
 from workbench.core.op import Op
 from workbench.core.ops.linalg import Dot, Gemm
@@ -24,7 +24,9 @@ class Matrix:
     strides: tuple[Index, ...]
 
 
-def product(node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: bool) -> list[str]:
+def product(
+    node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: bool
+) -> list[str]:
     """``out = x y``, or for Gemm ``out = z + alpha x y``; by the ranks a matrix, vector or inner product."""
     dtype = node.outputs[0].dtype
     lines: list[str] = []
@@ -34,29 +36,39 @@ def product(node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: b
         z, scale, x, y = operands
         alpha, beta = f"{scale.pointer}[0]", "1"
         if not in_place:
-            lines.append(f"memcpy({out}, {z.pointer}, sizeof({C_TYPES[dtype]}) * ({_length(output)}));")
+            lines.append(
+                f"memcpy({out}, {z.pointer}, sizeof({C_TYPES[dtype]}) * ({_length(output)}));"
+            )
     else:
         x, y = operands
+    return [*lines, _call(dtype, x, y, alpha, beta, out)]
+
+
+def _call(dtype: str, x: Matrix, y: Matrix, alpha: str, beta: str, out: str) -> str:
+    """``out = alpha x y + beta out`` for operands of 1 or 2 axes."""
     if len(x.sizes) == 2 and len(y.sizes) == 2:
-        call = f"wb_matmul_{dtype}({_list(x.sizes[0], y.sizes[1], x.sizes[1])}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out});"
-    elif len(x.sizes) == 2:
-        call = _vector(dtype, x, y, alpha, beta, out)
-    elif len(y.sizes) == 2:
+        sizes = _list(x.sizes[0], y.sizes[1], x.sizes[1])
+        return f"wb_matmul_{dtype}({sizes}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out});"
+    if len(x.sizes) == 2:
+        return _vector(dtype, x, y, alpha, beta, out)
+    if len(y.sizes) == 2:
         flipped = Matrix(y.pointer, y.sizes[::-1], y.strides[::-1])
-        call = _vector(dtype, flipped, x, alpha, beta, out)
-    elif dtype.startswith("float"):
+        return _vector(dtype, flipped, x, alpha, beta, out)
+    if dtype.startswith("float"):
         inner = f"wb_inner_{dtype}({x.sizes[0].text}, {_args(x)}, {_args(y)})"
-        call = f"{out}[0] = {alpha} * {inner}" + (f" + {out}[0];" if beta == "1" else ";")
-    else:
-        call = f"wb_matmul_{dtype}(1, 1, {x.sizes[0].text}, {alpha}, {x.pointer}, 0, {x.strides[0].text}, {y.pointer}, {y.strides[0].text}, 0, {beta}, {out});"
-    return [*lines, call]
+        return f"{out}[0] = {alpha} * {inner}" + (
+            f" + {out}[0];" if beta == "1" else ";"
+        )
+    row = Matrix(x.pointer, (Index.of(1), *x.sizes), (Index.of(0), *x.strides))
+    return _vector(dtype, row, y, alpha, beta, out)
 
 
 def _vector(dtype: str, a: Matrix, x: Matrix, alpha: str, beta: str, out: str) -> str:
+    """``out = alpha a x + beta out`` for a matrix and a vector."""
     if dtype.startswith("float"):
         return f"wb_matvec_{dtype}({_list(*a.sizes)}, {alpha}, {_args(a)}, {_args(x)}, {beta}, {out});"
-    m, k = a.sizes
-    return f"wb_matmul_{dtype}({m.text}, 1, {k.text}, {alpha}, {_args(a)}, {x.pointer}, {x.strides[0].text}, 1, {beta}, {out});"
+    column = Matrix(x.pointer, (*x.sizes, Index.of(1)), (*x.strides, Index.of(1)))
+    return _call(dtype, a, column, alpha, beta, out)
 
 
 def _list(*indices: Index) -> str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.compile.c.statements import Writer
+from workbench.compile.elements import Lowering, SizeTable
 from workbench.compile.extents import SizeCheck
-from workbench.compile.lower import Lowered, Lowering, SizeTable
+from workbench.compile.lower import Lowered
 from workbench.compile.memory import Plan, Storage
 from workbench.compile.schedule import Schedule
 from workbench.core.graph import Variable
 from workbench.core.op import Reduction, Size
 from workbench.core.ops.shape import BroadcastTo, SizeOf
+
 
 class Settlement:
     """Writes the statements that settle sizes, checks and memory, each once.
@@ -82,13 +84,21 @@ class Settlement:
         while done < len(self.sizes.numbers):  # defining one may name others
             for size in list(self.sizes.numbers)[done:]:
                 done += 1
-                if size not in self.known and self.sizes.known_after(size) <= after and not self._is_told(size):
+                if (
+                    size not in self.known
+                    and self.sizes.known_after(size) <= after
+                    and not self._is_told(size)
+                ):
                     self._define(size)
 
     def _is_told(self, size: Variable) -> bool:
         """Whether a host step says the size when it has run."""
         node = size.owner
-        return node is not None and isinstance(node.op, SizeOf) and node.inputs[0] not in self.inputs
+        return (
+            node is not None
+            and isinstance(node.op, SizeOf)
+            and node.inputs[0] not in self.inputs
+        )
 
     def _define(self, size: Variable) -> None:
         self.known.add(size)
@@ -126,7 +136,9 @@ class Settlement:
 
     def _own_values(self, *sizes: Size) -> list[str]:
         lowering = self._lowering()
-        texts = [str(s) if isinstance(s, int) else lowering.element(s, ())[0] for s in sizes]
+        texts = [
+            str(s) if isinstance(s, int) else lowering.element(s, ())[0] for s in sizes
+        ]
         for statement in lowering.blocks[0].statements:
             self.out.statement(statement)
         return texts
@@ -166,17 +178,30 @@ class Settlement:
             if place.kind not in ("output", "slot") or place in self.provided:
                 continue
             shape, itemsize = self.plan.bytes_of(variable, self.schedule)
-            if any(not isinstance(s, int) and self.sizes.known_after(s) >= 0 for s in shape) != late:
+            if (
+                any(
+                    not isinstance(s, int) and self.sizes.known_after(s) >= 0
+                    for s in shape
+                )
+                != late
+            ):
                 continue
             self.provided.add(place)
             texts = [self.use(s) for s in shape]
             if place.kind == "output":
                 for axis, text in enumerate(texts):
                     self.out.line(f"c->output[{place.number}].shape[{axis}] = {text};")
-                self.out.line(f"c->value[{place.value}] = c->alloc(c, {place.number});", comment=variable.name or "")
-                self.out.line(f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);")
+                self.out.line(
+                    f"c->value[{place.value}] = c->alloc(c, {place.number});",
+                    comment=variable.name or "",
+                )
+                self.out.line(
+                    f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);"
+                )
             else:
                 size = " * ".join([str(itemsize), *texts])
-                self.out.line(f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;")
+                self.out.line(
+                    f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;"
+                )
                 slots.append(place)
         return slots

@@ -21,7 +21,7 @@ from workbench.compile.loops import (
     Statement,
     Store,
 )
-from workbench.compile.lower import C_TYPES
+from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply, Variable
 
 CODE_WIDTH = 60
@@ -47,7 +47,11 @@ def describe(node: Apply | None) -> str:
     if node is None:
         return ""
     place = node.origin.location
-    forward = f"gradient of {node.origin.forward.op}, " if node.origin.forward is not None else ""
+    forward = (
+        f"gradient of {node.origin.forward.op}, "
+        if node.origin.forward is not None
+        else ""
+    )
     return f"{forward}{node.op}" + (f" | {place}" if place is not None else "")
 
 
@@ -68,7 +72,9 @@ class Writer:
         The number by which a failing check reports a node.
     """
 
-    def __init__(self, pointer: Callable[[Variable], str], number: Callable[[Apply | None], int]) -> None:
+    def __init__(
+        self, pointer: Callable[[Variable], str], number: Callable[[Apply | None], int]
+    ) -> None:
         self.pointer, self.number = pointer, number
         self.lines: list[Line] = []
         self.depth = 0
@@ -118,10 +124,14 @@ class Writer:
         else:
             self._loop(statement)
 
-    def fail(self, bad: str, code: str, node: Apply | None, axis: int, a: str, b: str) -> None:
+    def fail(
+        self, bad: str, code: str, node: Apply | None, axis: int, a: str, b: str
+    ) -> None:
         """The call ends with a failure when `bad` holds."""
         self.line(f"if (WB_UNLIKELY({bad}))")
-        self.line(f"  return wb_fail(c, {code}, {self.number(node)}, {axis}, {a}, {b});", node)
+        self.line(
+            f"  return wb_fail(c, {code}, {self.number(node)}, {axis}, {a}, {b});", node
+        )
 
     def _check(self, check: Check) -> None:
         self.fail(check.bad, check.code, check.node, check.axis, check.a, check.b)
@@ -129,7 +139,9 @@ class Writer:
     # --- accumulators
 
     def _start(self, accumulator: Accumulator) -> None:
-        code = f"{C_TYPES[accumulator.dtype]} {accumulator.target} = {accumulator.start};"
+        code = (
+            f"{C_TYPES[accumulator.dtype]} {accumulator.target} = {accumulator.start};"
+        )
         self.line(code, accumulator.node)
         if accumulator.place:
             self.line(f"int64_t {accumulator.place} = 0;")
@@ -142,7 +154,9 @@ class Writer:
             self.line(f"{target} = {text};", accumulator.node)
             return
         assert statement.at is not None
-        taken = f"{target} = {statement.text}; {accumulator.place} = {statement.at.text};"
+        taken = (
+            f"{target} = {statement.text}; {accumulator.place} = {statement.at.text};"
+        )
         self.line(f"if ({text}) {{ {taken} }}", accumulator.node)
 
     # --- loops
@@ -167,10 +181,16 @@ class Writer:
         end = f"{i}_end{self._ends}"
         for accumulator in loop.accumulators:
             lane = f"{accumulator.target}_lane"
-            self.line(f"{C_TYPES[accumulator.dtype]} {lane}[WB_LANES];", accumulator.node)
-            self.line(f"for (int l = 0; l < WB_LANES; ++l) {lane}[l] = {accumulator.start};")
+            self.line(
+                f"{C_TYPES[accumulator.dtype]} {lane}[WB_LANES];", accumulator.node
+            )
+            self.line(
+                f"for (int l = 0; l < WB_LANES; ++l) {lane}[l] = {accumulator.start};"
+            )
         self.line(f"const int64_t {end} = ({loop.size.text}) / WB_LANES * WB_LANES;")
-        self.line(f"for (int64_t {i}_block = 0; {i}_block < {end}; {i}_block += WB_LANES)")
+        self.line(
+            f"for (int64_t {i}_block = 0; {i}_block < {end}; {i}_block += WB_LANES)"
+        )
         self.depth += 1
         self.line("for (int l = 0; l < WB_LANES; ++l) {")
         self.line(f"  const int64_t {i} = {i}_block + l;")

@@ -22,9 +22,7 @@ from workbench.core.ops.elementwise import (
     TrueDiv,
     abs,
     add,
-    cast,
     floor_div,
-    kind,
     maximum,
     minimum,
     mul,
@@ -42,6 +40,7 @@ from workbench.core.ops.shape import (
     product_size,
     size_variable,
 )
+from workbench.core.ops.ufunc import cast, kind
 
 # --- neutral operands -----------------------------------------------------------------
 

@@ -6,8 +6,9 @@ from workbench.compile.matching import uniform_value
 from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.core.graph import Apply, Constant, Shared, Variable, as_variable
 from workbench.core.op import Opaque
-from workbench.core.ops.elementwise import Add, DimShuffle, Mul, Neg, Sub, mul, neg
+from workbench.core.ops.elementwise import Add, Mul, Neg, Sub, mul, neg
 from workbench.core.ops.linalg import Dot, Gemm
+from workbench.core.ops.ufunc import DimShuffle
 
 
 @node_rule(Add, Sub)

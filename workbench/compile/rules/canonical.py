@@ -20,7 +20,6 @@ from workbench.core.op import Generator, Op
 from workbench.core.ops.elementwise import (
     Abs,
     Add,
-    Cast,
     Mul,
     Neg,
     Reciprocal,
@@ -29,8 +28,6 @@ from workbench.core.ops.elementwise import (
     TrueDiv,
     abs,
     add,
-    cast,
-    kind,
     neg,
     reciprocal,
     sub,
@@ -38,6 +35,7 @@ from workbench.core.ops.elementwise import (
 from workbench.core.ops.linalg import Dot
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.ufunc import Cast, cast, kind
 
 
 @node_rule(Op)

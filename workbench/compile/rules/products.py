@@ -19,7 +19,6 @@ from workbench.core.graph import Variable, as_variable
 from workbench.core.op import Op
 from workbench.core.ops.elementwise import (
     Add,
-    DimShuffle,
     Mul,
     Neg,
     Reciprocal,
@@ -29,7 +28,6 @@ from workbench.core.ops.elementwise import (
     TrueDiv,
     mul,
     neg,
-    pad_left,
     reciprocal,
     switch,
     true_div,
@@ -37,6 +35,7 @@ from workbench.core.ops.elementwise import (
 from workbench.core.ops.indexing import Put, PutSlice, Slice, Take
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.ufunc import DimShuffle, pad_left
 
 
 class One:

@@ -14,10 +14,11 @@ from workbench.compile.rules.products import node_of
 from workbench.core.graph import Variable, as_variable
 from workbench.core.op import known_int
 from workbench.core.ops.creation import ARange
-from workbench.core.ops.elementwise import Add, DimShuffle, Sub, Switch, neg, switch
+from workbench.core.ops.elementwise import Add, Sub, Switch, neg, switch
 from workbench.core.ops.indexing import OneHot, Put
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo, dimshuffle, size_variable
+from workbench.core.ops.ufunc import DimShuffle
 
 
 def scattered(variable: Variable) -> Any:

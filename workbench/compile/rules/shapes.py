@@ -14,7 +14,7 @@ from typing import Any
 from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.core.graph import Constant, Variable
 from workbench.core.op import Elementwise, Size, known_int
-from workbench.core.ops.elementwise import DimShuffle, Fill, Mul, cast, neq
+from workbench.core.ops.elementwise import Fill, Mul, neq
 from workbench.core.ops.reduction import All, Any_, Max, Min, Prod, Sum
 from workbench.core.ops.shape import (
     BroadcastTo,
@@ -26,6 +26,7 @@ from workbench.core.ops.shape import (
     dimshuffle,
     size_variable,
 )
+from workbench.core.ops.ufunc import DimShuffle, cast
 
 # --- sizes
 

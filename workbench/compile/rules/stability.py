@@ -35,7 +35,6 @@ from workbench.core.graph import Apply, Variable
 from workbench.core.op import View
 from workbench.core.ops.elementwise import (
     Add,
-    DimShuffle,
     Mul,
     Neg,
     Sub,
@@ -66,6 +65,7 @@ from workbench.core.ops.mathematics import (
 from workbench.core.ops.nnet import LogSoftmax, LogSumExp, Softmax, softmax_over
 from workbench.core.ops.reduction import Max, Sum, Supremum
 from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.ufunc import DimShuffle
 
 # --- one digit lost next to 1 ---------------------------------------------------------
 

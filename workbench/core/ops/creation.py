@@ -15,8 +15,9 @@ from workbench.core.errors import DTypeError, ShapeError
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Generator, Indexer, Size, Sizes, known_int
 from workbench.core.ops import elementwise as ew
-from workbench.core.ops.elementwise import cast, eq, fill, kind
+from workbench.core.ops.elementwise import eq, fill
 from workbench.core.ops.shape import SizeOf, alloc, as_sizes, dimshuffle, size_variable
+from workbench.core.ops.ufunc import cast, kind
 from workbench.core.types import Array, TensorType
 
 
@@ -29,7 +30,12 @@ class ARange(Generator):
         if step == 0:
             raise ShapeError("arange: the step must not be 0.")
         known = start is not None and stop is not None and step is not None
-        return [TensorType("int64", (len(range(start or 0, stop or 0, step or 1)) if known else None,))]
+        return [
+            TensorType(
+                "int64",
+                (len(range(start or 0, stop or 0, step or 1)) if known else None,),
+            )
+        ]
 
     def reference(self, start: Array, stop: Array, step: Array) -> Array:
         """``np.arange``."""
@@ -46,7 +52,9 @@ class ARange(Generator):
         start, stop, step = node.inputs
         if known_int(start) == 0 and known_int(step) == 1 and is_size(stop):
             return [(stop,)]
-        steps = ew.floor_div(ew.sub(ew.add(ew.sub(stop, start), step), ew.sign(step)), step)
+        steps = ew.floor_div(
+            ew.sub(ew.add(ew.sub(stop, start), step), ew.sign(step)), step
+        )
         length: Size = ew.maximum(steps, 0)
         return [(length,)]
 
@@ -61,7 +69,9 @@ def is_size(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, SizeOf)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str | None = None) -> Variable:
+def arange(
+    start: Any, stop: Any = None, step: Any = 1, dtype: str | None = None
+) -> Variable:
     """start, start + step, … below stop; from 0 when only `start` is given.
 
     Integers give int64. Floats are made as ``start + step i`` in their common dtype, with
@@ -81,7 +91,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str | None = None
         raise DTypeError(f"arange of {joined} is not defined.")
     length = cast(ew.ceil(ew.true_div(ew.sub(last, first), width)), "int64")
     places = ARange()(size_variable(0), length, size_variable(1))
-    return ew.add(cast(first, joined), ew.mul(cast(places, joined), cast(width, joined)))
+    return ew.add(
+        cast(first, joined), ew.mul(cast(places, joined), cast(width, joined))
+    )
 
 
 def zeros(shape: Any, dtype: str | None = None) -> Variable:
@@ -119,9 +131,11 @@ def ones_like(x: Any, dtype: str | None = None) -> Variable:
 def eye(n: Any, m: Any = None, k: int = 0, dtype: str | None = None) -> Variable:
     """Ones on diagonal `k` of an n by m matrix, zeros elsewhere."""
     rows, columns = arange(n), arange(n if m is None else m)
-    return cast(eq(ew.add(dimshuffle(rows, 0, "x"), k), dimshuffle(columns, "x", 0)), _dtype(dtype))
+    return cast(
+        eq(ew.add(dimshuffle(rows, 0, "x"), k), dimshuffle(columns, "x", 0)),
+        _dtype(dtype),
+    )
 
 
 def _dtype(dtype: str | None) -> str:
     return config.floatX if dtype in (None, "floatX") else np.dtype(dtype).name
-

@@ -1,9 +1,8 @@
-"""Indexing, and what puts elements back: slice with its adjoint, gather with scatter, join with split.
+"""Ops that read and write at places, each beside what puts its elements back.
 
-``x[...]`` is taken apart into at most three steps, each an op: a basic slice, a
-rearrangement of axes (new axes, arrays moved to the front), a gather by integer arrays.
+Slice and put-slice, take and put, join (whose adjoint is a slice).
 
-Read next: :mod:`workbench.core.ops.creation`.
+Read next: :mod:`workbench.core.ops.subscript`.
 """
 
 from __future__ import annotations
@@ -14,22 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from workbench.core.errors import DTypeError, OutOfRangeError, ShapeError
+from workbench.core.errors import OutOfRangeError, ShapeError
 from workbench.core.graph import Apply, Constant, Variable, as_variable
-from workbench.core.op import Assembly, Gather, Generator, Indexer, Size, Sizes, View, equal_sizes, known_int
+from workbench.core.op import (
+    Assembly,
+    Gather,
+    Generator,
+    Indexer,
+    Size,
+    Sizes,
+    View,
+    equal_sizes,
+    known_int,
+)
 from workbench.core.ops import elementwise as ew
-from workbench.core.ops.elementwise import DimShuffle, cast, kind, pad_left
 from workbench.core.ops.shape import (
     BroadcastTo,
-    Reshape,
     add_size,
-    broadcast_to,
     dimshuffle,
     normal_axis,
     size_variable,
     sizes_of,
     subtract_size,
 )
+from workbench.core.ops.ufunc import cast, pad_left
 from workbench.core.types import Array, TensorType
 
 SYMBOLIC = "?"
@@ -39,7 +46,9 @@ Bound = int | str | None
 Entry = int | str | tuple[Bound, Bound, int]
 
 
-def slice_extent(start: Size | None, stop: Size | None, step: int, size: Size) -> tuple[Size, Size]:
+def slice_extent(
+    start: Size | None, stop: Size | None, step: int, size: Size
+) -> tuple[Size, Size]:
     """Where ``start:stop:step`` begins on an axis of `size` elements, and how many it takes.
 
     Python's rule: a negative bound counts from the end, and bounds are clipped.
@@ -56,10 +65,20 @@ def slice_extent(start: Size | None, stop: Size | None, step: int, size: Size) -
         first = start if start == 0 else ew.minimum(start, size_variable(size))
         return first, subtract_size(size, first)
     low, high = (0, size) if step > 0 else (-1, subtract_size(size, 1))
-    first = _bound(start, size, low, high) if start is not None else (low if step > 0 else high)
-    last = _bound(stop, size, low, high) if stop is not None else (high if step > 0 else low)
+    first = (
+        _bound(start, size, low, high)
+        if start is not None
+        else (low if step > 0 else high)
+    )
+    last = (
+        _bound(stop, size, low, high)
+        if stop is not None
+        else (high if step > 0 else low)
+    )
     span = subtract_size(last, first) if step > 0 else subtract_size(first, last)
-    length = ew.maximum(ew.floor_div(ew.add(size_variable(span), abs(step) - 1), abs(step)), 0)
+    length = ew.maximum(
+        ew.floor_div(ew.add(size_variable(span), abs(step) - 1), abs(step)), 0
+    )
     return first, length
 
 
@@ -92,7 +111,9 @@ class Indexed:
             for entry in self.index
         ]
 
-    def numpy_index(self, shape: Sequence[int], inputs: Sequence[Array]) -> tuple[Any, ...]:
+    def numpy_index(
+        self, shape: Sequence[int], inputs: Sequence[Array]
+    ) -> tuple[Any, ...]:
         """The index with numbers, for an array of `shape`.
 
         Raises
@@ -106,14 +127,20 @@ class Indexed:
                 index.append(slice(*entry))
                 continue
             if not -shape[axis] <= entry < shape[axis]:
-                raise OutOfRangeError(f"index {entry} is out of range for axis {axis}, which has size {shape[axis]}.")
+                raise OutOfRangeError(
+                    f"index {entry} is out of range for axis {axis}, which has size {shape[axis]}."
+                )
             index.append(entry)
         return tuple(index)
 
-    def extents(self, shape: Sizes, inputs: Sequence[Variable]) -> list[tuple[Size, Size | None, int]]:
+    def extents(
+        self, shape: Sizes, inputs: Sequence[Variable]
+    ) -> list[tuple[Size, Size | None, int]]:
         """For each axis where it begins, how many it takes (None for a single place), the step."""
         found: list[tuple[Size, Size | None, int]] = []
-        for entry, size in zip(self.entries([_as_size(v) for v in inputs]), shape, strict=True):
+        for entry, size in zip(
+            self.entries([_as_size(v) for v in inputs]), shape, strict=True
+        ):
             if isinstance(entry, tuple):
                 start, stop, step = entry
                 first, length = slice_extent(start, stop, step, size)
@@ -125,7 +152,10 @@ class Indexed:
     def index_text(self) -> str:
         """The index as Python writes it."""
         return ", ".join(
-            ":".join("" if p is None else str(p) for p in (entry if entry[2] != 1 else entry[:2]))
+            ":".join(
+                "" if p is None else str(p)
+                for p in (entry if entry[2] != 1 else entry[:2])
+            )
             if isinstance(entry, tuple)
             else str(entry)
             for entry in self.index
@@ -142,14 +172,28 @@ class Slice(Indexed, View):
         """Lengths are known where the size and the bounds are."""
         x, *bounds = inputs
         shape: list[int | None] = []
-        for axis, (entry, size) in enumerate(zip(self.entries([_as_size(v) for v in bounds]), x.type.shape, strict=True)):
+        for axis, (entry, size) in enumerate(
+            zip(self.entries([_as_size(v) for v in bounds]), x.type.shape, strict=True)
+        ):
             if not isinstance(entry, tuple):
-                if isinstance(entry, int) and size is not None and not -size <= entry < size:
-                    raise OutOfRangeError(f"index {entry} is out of range for axis {axis} of {x.label()}, which has size {size}.")
+                if (
+                    isinstance(entry, int)
+                    and size is not None
+                    and not -size <= entry < size
+                ):
+                    raise OutOfRangeError(
+                        f"index {entry} is out of range for axis {axis} of {x.label()}, which has size {size}."
+                    )
                 continue
             start, stop, step = entry
-            known = size is not None and all(isinstance(b, int | None) for b in (start, stop))
-            shape.append(len(range(*slice(start, stop, step).indices(size or 0))) if known else None)
+            known = size is not None and all(
+                isinstance(b, int | None) for b in (start, stop)
+            )
+            shape.append(
+                len(range(*slice(start, stop, step).indices(size or 0)))
+                if known
+                else None
+            )
         return [x.type.with_shape(shape)]
 
     def reference(self, x: Array, *bounds: Array) -> Array:
@@ -160,7 +204,10 @@ class Slice(Indexed, View):
         """g put where it was taken from, zeros elsewhere."""
         x, *bounds = node.inputs
         assert g is not None
-        zeros = BroadcastTo(x.ndim)(pad_left(as_variable(0, g.dtype), x.ndim), *(size_variable(s) for s in sizes_of(x)))
+        zeros = BroadcastTo(x.ndim)(
+            pad_left(as_variable(0, g.dtype), x.ndim),
+            *(size_variable(s) for s in sizes_of(x)),
+        )
         return [PutSlice(self.index, True)(zeros, g, *bounds), *(None for _ in bounds)]
 
     def connection(self, node: Apply) -> Sequence[bool]:
@@ -169,9 +216,17 @@ class Slice(Indexed, View):
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The lengths of the slices."""
-        return [tuple(n for _, n, _ in self.extents(shapes[0], node.inputs[1:]) if n is not None)]
+        return [
+            tuple(
+                n
+                for _, n, _ in self.extents(shapes[0], node.inputs[1:])
+                if n is not None
+            )
+        ]
 
-    def source_index(self, node: Apply, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def source_index(
+        self, node: Apply, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """start + step i."""
         return _places(self, node.inputs[0], node.inputs[1:], index, b)
 
@@ -179,7 +234,13 @@ class Slice(Indexed, View):
         return f"slice[{self.index_text()}]"
 
 
-def _places(op: Indexed, x: Variable, bounds: Sequence[Variable], index: Sequence[Any], b: Indexer) -> list[Any]:
+def _places(
+    op: Indexed,
+    x: Variable,
+    bounds: Sequence[Variable],
+    index: Sequence[Any],
+    b: Indexer,
+) -> list[Any]:
     loops = iter(index)
     places = []
     sizes = sizes_of(x)
@@ -203,27 +264,35 @@ class PutSlice(Indexed, Assembly):
         """The type of the first input."""
         x, part, *bounds = inputs
         (place,) = Slice(self.index).output_types(x, *bounds)
-        for axis, (have, want) in enumerate(zip(part.type.shape, place.shape, strict=True)):
+        for axis, (have, want) in enumerate(
+            zip(part.type.shape, place.shape, strict=True)
+        ):
             if None not in (have, want) and have != want:
-                raise ShapeError(f"cannot put size {have} into a slice of size {want} on axis {axis} of {part.label()}.")
+                raise ShapeError(
+                    f"cannot put size {have} into a slice of size {want} on axis {axis} of {part.label()}."
+                )
         return [x.type]
 
     def reference(self, x: Array, part: Array, *bounds: Array) -> Array:
         """A copy of x, changed."""
         out, place = x.copy(), self.numpy_index(x.shape, bounds)
         if out[place].shape != part.shape:
-            raise ShapeError(f"cannot put an array of shape {part.shape} into a slice of shape {out[place].shape}.")
+            raise ShapeError(
+                f"cannot put an array of shape {part.shape} into a slice of shape {out[place].shape}."
+            )
         out[place] = out[place] + part if self.add else part
         return out
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g for x, without the slice where it was set; the slice of g for the part."""
-        x, part, *bounds = node.inputs
+        _, part, *bounds = node.inputs
         assert g is not None
         if self.add:
             gx = g
         else:
-            gx = PutSlice(self.index, False)(g, ew.fill(part, as_variable(0, g.dtype)), *bounds)
+            gx = PutSlice(self.index, False)(
+                g, ew.fill(part, as_variable(0, g.dtype)), *bounds
+            )
         return [gx, Slice(self.index)(g, *bounds), *(None for _ in bounds)]
 
     def connection(self, node: Apply) -> Sequence[bool]:
@@ -235,10 +304,17 @@ class PutSlice(Indexed, Assembly):
         """The sizes of the first input."""
         return [tuple(shapes[0])]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """The part has the sizes of the slice."""
-        lengths = [n for _, n, _ in self.extents(shapes[0], node.inputs[2:]) if n is not None]
-        return [(axis, have, want) for axis, (have, want) in enumerate(zip(shapes[1], lengths, strict=True))]
+        lengths = [
+            n for _, n, _ in self.extents(shapes[0], node.inputs[2:]) if n is not None
+        ]
+        return [
+            (axis, have, want)
+            for axis, (have, want) in enumerate(zip(shapes[1], lengths, strict=True))
+        ]
 
     def parts(self, node: Apply) -> Sequence[int]:
         """The second input."""
@@ -248,7 +324,9 @@ class PutSlice(Indexed, Assembly):
         """As the field says."""
         return self.add
 
-    def target_index(self, node: Apply, part: int, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def target_index(
+        self, node: Apply, part: int, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """start + step i."""
         return _places(self, node.inputs[0], node.inputs[2:], index, b)
 
@@ -272,8 +350,12 @@ class Take(Gather):
         for axis, sizes in enumerate(zip(*(p.type.shape for p in places), strict=True)):
             known = {s for s in sizes if s not in (None, 1)}
             if len(known) > 1:
-                raise ShapeError(f"index arrays have sizes {sorted(s for s in known if s)} on axis {axis}.")
-            shape.append(known.pop() if known else 1 if all(s == 1 for s in sizes) else None)
+                raise ShapeError(
+                    f"index arrays have sizes {sorted(s for s in known if s)} on axis {axis}."
+                )
+            shape.append(
+                known.pop() if known else 1 if all(s == 1 for s in sizes) else None
+            )
         return [x.type.with_shape([*shape, *x.type.shape[self.axes :]])]
 
     def reference(self, x: Array, *places: Array) -> Array:
@@ -290,7 +372,10 @@ class Take(Gather):
         """g added where it was taken from."""
         x, *places = node.inputs
         assert g is not None
-        zeros = BroadcastTo(x.ndim)(pad_left(as_variable(0, g.dtype), x.ndim), *(size_variable(s) for s in sizes_of(x)))
+        zeros = BroadcastTo(x.ndim)(
+            pad_left(as_variable(0, g.dtype), x.ndim),
+            *(size_variable(s) for s in sizes_of(x)),
+        )
         return [Put(self.axes, True)(zeros, g, *places), *(None for _ in places)]
 
     def connection(self, node: Apply) -> Sequence[bool]:
@@ -301,15 +386,23 @@ class Take(Gather):
         """The sizes of the arrays, then those of the other axes."""
         sizes: list[Size] = []
         for axis in range(node.inputs[1].ndim):
-            stretched = [s[axis] for p, s in zip(node.inputs[1:], shapes[1:], strict=True) if p.type.shape[axis] != 1]
+            stretched = [
+                s[axis]
+                for p, s in zip(node.inputs[1:], shapes[1:], strict=True)
+                if p.type.shape[axis] != 1
+            ]
             sizes.append(stretched[0] if stretched else 1)
         return [(*sizes, *shapes[0][self.axes :])]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """Index arrays agree where they do not broadcast."""
         return equal_sizes(node.inputs[1:], shapes[1:], range(node.inputs[1].ndim))
 
-    def source_index(self, node: Apply, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def source_index(
+        self, node: Apply, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """The places, then the other axes."""
         x, *places = node.inputs
         return _taken(x, places, index, b)
@@ -318,12 +411,17 @@ class Take(Gather):
         return "take"
 
 
-def _taken(x: Variable, places: Sequence[Variable], index: Sequence[Any], b: Indexer) -> list[Any]:
+def _taken(
+    x: Variable, places: Sequence[Variable], index: Sequence[Any], b: Indexer
+) -> list[Any]:
     rank = places[0].ndim
     sizes = sizes_of(x)
     found = []
     for axis, place in enumerate(places):
-        at = [b.size(0) if s == 1 else i for i, s in zip(index[:rank], place.type.shape, strict=True)]
+        at = [
+            b.size(0) if s == 1 else i
+            for i, s in zip(index[:rank], place.type.shape, strict=True)
+        ]
         found.append(b.wrap(b.value(place, at), sizes[axis], axis))
     return [*found, *index[rank:]]
 
@@ -333,13 +431,19 @@ def check_places(shape: Sequence[int], places: Sequence[Array]) -> None:
     for axis, place in enumerate(places):
         bad = place[(place < -shape[axis]) | (place >= shape[axis])]
         if bad.size:
-            raise OutOfRangeError(f"index {int(bad.flat[0])} is out of range for axis {axis}, which has size {shape[axis]}.")
+            raise OutOfRangeError(
+                f"index {int(bad.flat[0])} is out of range for axis {axis}, which has size {shape[axis]}."
+            )
 
 
 def check_equal_places(variables: Sequence[Variable], places: Sequence[Array]) -> None:
     """Raise a ShapeError when index arrays differ in a size that was not declared as 1."""
     for axis in range(variables[0].ndim):
-        sizes = {p.shape[axis] for v, p in zip(variables, places, strict=True) if v.type.shape[axis] != 1}
+        sizes = {
+            p.shape[axis]
+            for v, p in zip(variables, places, strict=True)
+            if v.type.shape[axis] != 1
+        }
         if len(sizes) > 1:
             raise ShapeError(f"index arrays have sizes {sorted(sizes)} on axis {axis}.")
 
@@ -373,16 +477,27 @@ class Put(Assembly):
         """As for any op; index arrays only broadcast along axes declared as 1."""
         x, part, *places = inputs
         check_equal_places(node.inputs[2:], places)
-        shape = (*np.broadcast_shapes(*(p.shape for p in places)), *x.shape[self.axes :])
+        shape = (
+            *np.broadcast_shapes(*(p.shape for p in places)),
+            *x.shape[self.axes :],
+        )
         if part.shape != shape:
-            raise ShapeError(f"{self}: the part has shape {part.shape}, the places have {shape}.")
+            raise ShapeError(
+                f"{self}: the part has shape {part.shape}, the places have {shape}."
+            )
         return super().evaluate(node, inputs)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g for x, without the places where it was set; g at the places for the part."""
-        x, part, *places = node.inputs
+        _, part, *places = node.inputs
         assert g is not None
-        gx = g if self.add else Put(self.axes, False)(g, ew.fill(part, as_variable(0, g.dtype)), *places)
+        gx = (
+            g
+            if self.add
+            else Put(self.axes, False)(
+                g, ew.fill(part, as_variable(0, g.dtype)), *places
+            )
+        )
         return [gx, Take(self.axes)(g, *places), *(None for _ in places)]
 
     def connection(self, node: Apply) -> Sequence[bool]:
@@ -394,12 +509,20 @@ class Put(Assembly):
         """The sizes of the first input."""
         return [tuple(shapes[0])]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """Index arrays agree, and the part has their shape and that of the other axes."""
         places = equal_sizes(node.inputs[2:], shapes[2:], range(node.inputs[2].ndim))
         take = Take(self.axes).make_node(node.inputs[0], *node.inputs[2:])
         (want,) = take.op.infer_shape(take, [shapes[0], *shapes[2:]])
-        return [*places, *((axis, a, b) for axis, (a, b) in enumerate(zip(shapes[1], want, strict=True)))]
+        return [
+            *places,
+            *(
+                (axis, a, b)
+                for axis, (a, b) in enumerate(zip(shapes[1], want, strict=True))
+            ),
+        ]
 
     def parts(self, node: Apply) -> Sequence[int]:
         """The second input."""
@@ -409,7 +532,9 @@ class Put(Assembly):
         """As the field says."""
         return self.add
 
-    def target_index(self, node: Apply, part: int, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def target_index(
+        self, node: Apply, part: int, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """The places, then the other axes."""
         return _taken(node.inputs[0], node.inputs[2:], index, b)
 
@@ -450,7 +575,9 @@ class OneHot(Generator):
     def element(self, node: Apply, index: Sequence[Any], b: Indexer) -> Any:
         """Whether the column is the one named."""
         places, size = node.inputs
-        return b.equal(index[1], b.wrap(b.value(places, (index[0],)), _as_size(size), 0))
+        return b.equal(
+            index[1], b.wrap(b.value(places, (index[0],)), _as_size(size), 0)
+        )
 
 
 @dataclass(frozen=True)
@@ -466,10 +593,14 @@ class Join(Assembly):
             sizes = [v.type.shape[axis] for v in inputs]
             known = {s for s in sizes if s is not None}
             if axis == self.axis:
-                shape[axis] = None if None in sizes else sum(s for s in sizes if s is not None)
+                shape[axis] = (
+                    None if None in sizes else sum(s for s in sizes if s is not None)
+                )
                 continue
             if len(known) > 1:
-                raise ShapeError(f"cannot join along axis {self.axis}: sizes {sorted(known)} differ on axis {axis}.")
+                raise ShapeError(
+                    f"cannot join along axis {self.axis}: sizes {sorted(known)} differ on axis {axis}."
+                )
             shape[axis] = known.pop() if known else None
         return [TensorType(inputs[0].dtype, tuple(shape))]
 
@@ -478,7 +609,9 @@ class Join(Assembly):
         for axis in range(inputs[0].ndim):
             sizes = {x.shape[axis] for x in inputs}
             if axis != self.axis and len(sizes) > 1:
-                raise ShapeError(f"cannot join along axis {self.axis}: sizes {sorted(sizes)} differ on axis {axis}.")
+                raise ShapeError(
+                    f"cannot join along axis {self.axis}: sizes {sorted(sizes)} differ on axis {axis}."
+                )
         return np.concatenate(inputs, axis=self.axis)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -487,7 +620,10 @@ class Join(Assembly):
         grads, start = [], size_variable(0)
         for x in node.inputs:
             stop = ew.add(start, size_variable(sizes_of(x)[self.axis]))
-            index = tuple((SYMBOLIC, SYMBOLIC, 1) if i == self.axis else (None, None, 1) for i in range(g.ndim))
+            index = tuple(
+                (SYMBOLIC, SYMBOLIC, 1) if i == self.axis else (None, None, 1)
+                for i in range(g.ndim)
+            )
             grads.append(Slice(index)(g, start, stop) if x.type.is_float else None)
             start = stop
         return grads
@@ -497,9 +633,13 @@ class Join(Assembly):
         total: Size = 0
         for shape in shapes:
             total = add_size(total, shape[self.axis])
-        return [tuple(total if axis == self.axis else s for axis, s in enumerate(shapes[0]))]
+        return [
+            tuple(total if axis == self.axis else s for axis, s in enumerate(shapes[0]))
+        ]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """The other axes agree."""
         others = [axis for axis in range(node.inputs[0].ndim) if axis != self.axis]
         return equal_sizes(node.inputs, shapes, others, stretch=False)
@@ -508,183 +648,20 @@ class Join(Assembly):
         """All inputs."""
         return range(len(node.inputs))
 
-    def target_index(self, node: Apply, part: int, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def target_index(
+        self, node: Apply, part: int, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """Moved behind the parts before."""
         offset: Size = 0
         for x in node.inputs[:part]:
             offset = add_size(offset, sizes_of(x)[self.axis])
-        return [i + b.size(offset) if axis == self.axis else i for axis, i in enumerate(index)]
+        return [
+            i + b.size(offset) if axis == self.axis else i
+            for axis, i in enumerate(index)
+        ]
 
 
 # --- what users call ---------------------------------------------------------------------
-
-
-def index(x: Any, key: Any) -> Variable:
-    """``x[key]`` as NumPy has it: integers, slices, ``None``, ``...`` and integer arrays.
-
-    Raises
-    ------
-    OutOfRangeError
-        More indices than axes, or a constant place outside a known size.
-    DTypeError
-        An index is neither an integer, a slice nor an array of integers.
-    """
-    base = x = as_variable(x)
-    entries = _complete(x, key if isinstance(key, tuple) else (key,))
-    basic: list[Entry] = []
-    bounds: list[Variable] = []
-    layout: list[int | str] = []  # axes of the sliced array, "x" for new ones
-    arrays: list[tuple[int, Variable]] = []  # position in layout, index array
-    kept = 0
-    for entry in entries:
-        if entry is None:
-            layout.append("x")
-            continue
-        if isinstance(entry, Variable) and entry.ndim:
-            arrays.append((len(layout), entry))
-            entry = slice(None)
-        basic.append(_basic_entry(entry, bounds))
-        if isinstance(entry, slice):
-            layout.append(kept)
-            kept += 1
-    if any(entry != (None, None, 1) for entry in basic):
-        x = Slice(tuple(basic))(x, *bounds)
-    x = dimshuffle(x, *layout)
-    if arrays:
-        x = _take(x, arrays, _are_neighbours(entries))
-    if x is base:  # x[:] stands for a part like any other, so that it can be set
-        x = Slice(tuple(basic))(x)
-    x.tag.steps = _steps(x, base)
-    return x
-
-
-def _are_neighbours(entries: Sequence[Any]) -> bool:
-    """Whether arrays, and the integers that NumPy broadcasts with them, stand side by side."""
-    advanced = [i for i, k in enumerate(entries) if not (k is None or isinstance(k, slice))]
-    return advanced == list(range(advanced[0], advanced[-1] + 1))
-
-
-def _steps(view: Variable, base: Variable) -> int:
-    """How many nodes lead from `base` to the part of it that is `view`."""
-    steps = 0
-    while view is not base:
-        assert view.owner is not None
-        view = view.owner.inputs[0]
-        steps += 1
-    return steps
-
-
-def _complete(x: Variable, key: tuple[Any, ...]) -> list[Any]:
-    """The key with the ellipsis written out, arrays made variables, and a slice for every axis."""
-    key = tuple(_as_index(k) if isinstance(k, np.ndarray | list | tuple | np.generic) else k for k in key)
-    used = sum(k is not None and k is not Ellipsis for k in key)
-    if used > x.ndim:
-        raise OutOfRangeError(f"{x.label()} has {x.ndim} axes, but {used} were indexed.")
-    if sum(k is Ellipsis for k in key) > 1:
-        raise OutOfRangeError("an index can have only one ellipsis.")
-    missing = [slice(None)] * (x.ndim - used)
-    entries: list[Any] = []
-    for k in key:
-        entries.extend(missing if k is Ellipsis else [k])
-    if not any(k is Ellipsis for k in key):
-        entries.extend(missing)
-    for k in entries:
-        if isinstance(k, Variable) and kind(k.dtype) not in "iu":
-            what = "a boolean mask is not supported yet: use T.switch" if k.dtype == "bool" else "use T.cast(index, 'int64')"
-            raise DTypeError(f"{k.label()} is {k.type} and cannot index {x.label()}; {what}.")
-    return entries
-
-
-def _as_index(places: Any) -> Variable:
-    """An index given as an array or a list; an empty list holds no floats but no places."""
-    array = isinstance(places, np.ndarray | np.generic)
-    return as_variable(places, None if array or np.size(places) else "int64")
-
-
-def _basic_entry(entry: Any, bounds: list[Variable]) -> Entry:
-    if isinstance(entry, slice):
-        step = 1 if entry.step is None else known_int(as_variable(entry.step))
-        if not step:
-            raise DTypeError("the step of a slice must be an integer other than 0, known when the graph is built.")
-        return (_bound_entry(entry.start, bounds), _bound_entry(entry.stop, bounds), step)
-    place = _bound_entry(entry, bounds)
-    assert place is not None
-    return place
-
-
-def _bound_entry(bound: Any, bounds: list[Variable]) -> Bound:
-    if bound is None:
-        return None
-    variable = as_variable(bound)
-    if variable.ndim or kind(variable.dtype) not in "iu":
-        raise DTypeError(f"an index must be an integer, a slice, None or ..., got {bound!r}.")
-    known = known_int(variable)
-    if known is not None:
-        return known
-    bounds.append(cast(variable, "int64"))
-    return SYMBOLIC
-
-
-def _take(x: Variable, arrays: list[tuple[int, Variable]], neighbours: bool) -> Variable:
-    """Gather along axes of `x`, with NumPy's placement: in place when neighbours, else in front."""
-    axes = [axis for axis, _ in arrays]
-    others = [i for i in range(x.ndim) if i not in axes]
-    rank = max(place.ndim for _, place in arrays)
-    places = [pad_left(cast(place, "int64"), rank) for _, place in arrays]
-    taken = Take(len(places))(dimshuffle(x, *axes, *others), *places)
-    before = axes[0] if neighbours else 0
-    return dimshuffle(taken, *range(rank, rank + before), *range(rank), *range(rank + before, taken.ndim))
-
-
-def take(x: Any, indices: Any, axis: int | None = None) -> Variable:
-    """The elements of `x` at integer `indices` along `axis`; of the flattened array without axis."""
-    x = as_variable(x)
-    if axis is None:
-        return index(Reshape(1)(x, size_variable(-1)), as_variable(indices))
-    key = [slice(None)] * normal_axis(axis, x.ndim)
-    return index(x, (*key, as_variable(indices)))
-
-
-def put(view: Any, part: Any, add: bool) -> Variable:
-    """The array `view` was indexed from, with `part` set there, or added.
-
-    Raises
-    ------
-    TypeError
-        `view` was not made by indexing.
-    DTypeError
-        A float is put into integers.
-    """
-    steps = getattr(view.tag, "steps", 0) if isinstance(view, Variable) else 0
-    if not steps:
-        raise TypeError("set_subtensor and inc_subtensor take an indexed variable, as x[2:5] or x[rows, columns].")
-    if not isinstance(part, Variable):
-        fits = view.type.is_float or np.asarray(part).dtype.kind not in "fc"
-        part = as_variable(part, view.dtype if fits else None)
-    if part.type.is_float and not view.type.is_float:
-        raise DTypeError(f"cannot put {part.label()}, {part.type}, into {view.label()}, {view.type}; cast it first.")
-    part = broadcast_to(cast(part, view.dtype), sizes_of(view))
-    for _ in range(steps):
-        node = view.owner
-        view, *rest = node.inputs
-        match node.op:
-            case DimShuffle():
-                (part,) = node.op.vjp(node, part)  # its own inverse
-            case Slice(index):
-                part, add = PutSlice(index, add)(view, part, *rest), False
-            case Take(axes):
-                part, add = Put(axes, add)(view, part, *rest), False
-    return ew.add(view, part) if add else part  # no node but new axes: the whole is meant
-
-
-def set_subtensor(view: Any, part: Any) -> Variable:
-    """``x`` with ``x[index]`` replaced by `part`: ``set_subtensor(x[2:5], 0)``."""
-    return put(view, part, add=False)
-
-
-def inc_subtensor(view: Any, part: Any) -> Variable:
-    """``x`` with `part` added to ``x[index]``; a place named twice is added to twice."""
-    return put(view, part, add=True)
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
@@ -694,14 +671,20 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Variable:
         raise ShapeError("concatenate needs at least one array.")
     ranks = {v.ndim for v in variables}
     if len(ranks) > 1 or 0 in ranks:
-        raise ShapeError(f"concatenate needs arrays of one rank, at least 1; got ranks {sorted(ranks)}.")
+        raise ShapeError(
+            f"concatenate needs arrays of one rank, at least 1; got ranks {sorted(ranks)}."
+        )
     dtype = np.result_type(*(v.dtype for v in variables)).name
-    return Join(normal_axis(axis, variables[0].ndim))(*(cast(v, dtype) for v in variables))
+    return Join(normal_axis(axis, variables[0].ndim))(
+        *(cast(v, dtype) for v in variables)
+    )
 
 
 def stack(tensors: Sequence[Any], axis: int = 0, *more: Any) -> Variable:
     """Arrays of one shape along a new axis."""
-    if isinstance(tensors, Variable) or not isinstance(tensors, list | tuple):  # stack(a, b, c)
+    if isinstance(tensors, Variable) or not isinstance(
+        tensors, list | tuple
+    ):  # stack(a, b, c)
         tensors, axis = [tensors, axis, *more], 0
     variables = [as_variable(t) for t in tensors]
     ranks = {v.ndim for v in variables}

@@ -17,20 +17,17 @@ import numpy as np
 from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.op import Elementwise
 from workbench.core.ops.elementwise import (
-    UfuncOp,
     add,
-    apply,
     eq,
-    kind,
     mul,
     neg,
     reciprocal,
-    resolve,
     sqr,
     sub,
     switch,
     true_div,
 )
+from workbench.core.ops.ufunc import UfuncOp, apply, kind, resolve
 from workbench.core.types import Array
 
 
@@ -357,7 +354,11 @@ class Softplus(Floating):
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """max(x, 0) + log1p(exp(-|x|)), with NaN let through."""
-        return "(({x} > 0 ? {x} : 0) + log1p{f}(exp{f}(-fabs{f}({x}))))" if kind(dtypes[0]) == "f" else ""
+        return (
+            "(({x} > 0 ? {x} : 0) + log1p{f}(exp{f}(-fabs{f}({x}))))"
+            if kind(dtypes[0]) == "f"
+            else ""
+        )
 
     def reference(self, x: Array) -> Array:
         """``logaddexp(0, x)``."""

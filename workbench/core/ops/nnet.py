@@ -22,11 +22,12 @@ from workbench.core.op import Composite, Sizes
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops import reduction
 from workbench.core.ops.creation import arange
-from workbench.core.ops.elementwise import cast, kind, mul, neg, sub, switch, true_div
-from workbench.core.ops.indexing import index
+from workbench.core.ops.elementwise import mul, neg, sub, switch, true_div
 from workbench.core.ops.mathematics import exp, expm1, log, sigmoid, softplus, tanh
 from workbench.core.ops.reduction import keep, normal_axes, stretch_back
 from workbench.core.ops.shape import normal_axis, sizes_of
+from workbench.core.ops.subscript import index
+from workbench.core.ops.ufunc import cast, kind
 from workbench.core.types import Array, TensorType
 
 
@@ -95,7 +96,9 @@ class LogSoftmax(AlongAxis):
         """Maximum, sum of exponentials, and the difference."""
         (x,) = inputs
         shifted = sub(x, self.symbolic_peak(x))
-        return sub(shifted, log(reduction.sum(exp(shifted), axis=self.axis, keepdims=True)))
+        return sub(
+            shifted, log(reduction.sum(exp(shifted), axis=self.axis, keepdims=True))
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,11 @@ class LogSumExp(Composite):
 
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """The shape without the axes."""
-        return [reduction.Sum(self.axes).output_types(*inputs)[0].with_dtype(inputs[0].dtype)]
+        return [
+            reduction.Sum(self.axes)
+            .output_types(*inputs)[0]
+            .with_dtype(inputs[0].dtype)
+        ]
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The sizes of the axes that stay."""
@@ -117,7 +124,9 @@ class LogSumExp(Composite):
         with np.errstate(all="ignore"):
             peak = np.max(x, axis=self.axes, keepdims=True, initial=-np.inf)
             peak = np.where(np.isinf(peak), 0, peak).astype(x.dtype)
-            return np.log(np.exp(x - peak).sum(axis=self.axes)) + np.squeeze(peak, self.axes)
+            return np.log(np.exp(x - peak).sum(axis=self.axes)) + np.squeeze(
+                peak, self.axes
+            )
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g times the softmax over the axes."""
@@ -141,7 +150,9 @@ def _along(op: type[AlongAxis], x: Any, axis: int) -> Variable:
     if kind(x.dtype) == "c":
         raise DTypeError(f"{op.name} is not defined for {x.dtype}.")
     if x.ndim == 0:
-        raise ShapeError(f"{op.name} needs an axis to sum over; {x.label()} is a scalar.")
+        raise ShapeError(
+            f"{op.name} needs an axis to sum over; {x.label()} is a scalar."
+        )
     return op(normal_axis(axis, x.ndim))(x)
 
 
@@ -206,7 +217,9 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     from the sigmoid's argument, finite for any; :func:`sigmoid_binary_crossentropy` always does.
     """
     output, target = as_variable(output), as_variable(target)
-    return neg(ew.add(mul(target, log(output)), mul(sub(1, target), log(sub(1, output)))))
+    return neg(
+        ew.add(mul(target, log(output)), mul(sub(1, target), log(sub(1, output))))
+    )
 
 
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:

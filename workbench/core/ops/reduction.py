@@ -20,7 +20,7 @@ from workbench.core.errors import DTypeError, ShapeError
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Reduction
 from workbench.core.ops import elementwise as ew
-from workbench.core.ops.elementwise import DimShuffle, cast, eq, kind, mul, sqr, switch, true_div
+from workbench.core.ops.elementwise import eq, mul, sqr, switch, true_div
 from workbench.core.ops.mathematics import sqrt
 from workbench.core.ops.shape import (
     BroadcastTo,
@@ -30,6 +30,7 @@ from workbench.core.ops.shape import (
     size_variable,
     sizes_of,
 )
+from workbench.core.ops.ufunc import DimShuffle, cast, kind
 from workbench.core.types import Array
 
 Axes = int | Sequence[int] | None
@@ -38,7 +39,9 @@ Axes = int | Sequence[int] | None
 def stretch_back(reduced: Variable, x: Variable, axes: Sequence[int]) -> Variable:
     """`reduced`, which lacks `axes`, stretched to the shape of `x`."""
     kept = iter(range(reduced.ndim))
-    order: tuple[int | str, ...] = tuple("x" if i in axes else next(kept) for i in range(x.ndim))
+    order: tuple[int | str, ...] = tuple(
+        "x" if i in axes else next(kept) for i in range(x.ndim)
+    )
     sizes = [size_variable(s) for s in sizes_of(x)]
     return BroadcastTo(x.ndim)(DimShuffle(order)(reduced), *sizes)
 
@@ -96,9 +99,16 @@ class Prod(Reduction):
         zero = eq(x, 0)
         zeros = Sum(self.axes)(cast(zero, "int64"))
         others = Prod(self.axes)(switch(zero, 1, x))
-        n, rest = stretch_back(zeros, x, self.axes), stretch_back(mul(g, others), x, self.axes)
+        n, rest = (
+            stretch_back(zeros, x, self.axes),
+            stretch_back(mul(g, others), x, self.axes),
+        )
         safe = switch(zero, 1, x)
-        return [switch(eq(n, 0), true_div(rest, safe), switch(ew.and_(zero, eq(n, 1)), rest, 0))]
+        return [
+            switch(
+                eq(n, 0), true_div(rest, safe), switch(ew.and_(zero, eq(n, 1)), rest, 0)
+            )
+        ]
 
 
 class Extreme(Reduction):
@@ -111,7 +121,9 @@ class Extreme(Reduction):
         """NumPy's, with a clear error for an empty axis."""
         for axis in self.axes:
             if x.shape[axis] == 0:
-                raise ShapeError(f"{self.name} over axis {axis}, which has size 0: there is no element to take.")
+                raise ShapeError(
+                    f"{self.name} over axis {axis}, which has size 0: there is no element to take."
+                )
         return np.asarray(type(self).numpy_function(x, axis=self.axes))
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -224,7 +236,9 @@ class ArgExtreme(Reduction):
         """NumPy's, with a clear error for an empty axis."""
         (axis,) = self.axes
         if x.shape[axis] == 0:
-            raise ShapeError(f"{self.name} over axis {axis}, which has size 0: there is no element to take.")
+            raise ShapeError(
+                f"{self.name} over axis {axis}, which has size 0: there is no element to take."
+            )
         return np.asarray(type(self).numpy_function(x, axis=axis))
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -267,7 +281,10 @@ def normal_axes(axis: Axes, rank: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(rank))
-    axes = [normal_axis(a, rank) for a in ([axis] if isinstance(axis, int | np.integer) else axis)]
+    axes = [
+        normal_axis(a, rank)
+        for a in ([axis] if isinstance(axis, int | np.integer) else axis)
+    ]
     if len(set(axes)) != len(axes):
         raise ShapeError(f"axis {tuple(axes)} names one axis twice.")
     return tuple(sorted(axes))
@@ -276,7 +293,9 @@ def normal_axes(axis: Axes, rank: int) -> tuple[int, ...]:
 def keep(reduced: Variable, rank: int, axes: Sequence[int]) -> Variable:
     """`reduced` with an axis of size 1 where each of `axes` was."""
     kept = iter(range(reduced.ndim))
-    order: tuple[int | str, ...] = tuple("x" if i in axes else next(kept) for i in range(rank))
+    order: tuple[int | str, ...] = tuple(
+        "x" if i in axes else next(kept) for i in range(rank)
+    )
     return DimShuffle(order)(reduced) if rank > reduced.ndim else reduced
 
 
@@ -287,18 +306,24 @@ def _reduce(op: type[Reduction], x: Any, axis: Axes, keepdims: bool) -> Variable
     return keep(reduced, x.ndim, axes) if keepdims else reduced
 
 
-def _gathered(op: type[Reduction], x: Any, axis: Axes, dtype: str | None, keepdims: bool) -> Variable:
+def _gathered(
+    op: type[Reduction], x: Any, axis: Axes, dtype: str | None, keepdims: bool
+) -> Variable:
     if dtype is None:
         return _reduce(op, x, axis, keepdims)
     return cast(_reduce(op, cast(x, dtype), axis, keepdims), dtype)
 
 
-def sum(x: Any, axis: Axes = None, dtype: str | None = None, keepdims: bool = False) -> Variable:
+def sum(
+    x: Any, axis: Axes = None, dtype: str | None = None, keepdims: bool = False
+) -> Variable:
     """The sum along `axis`, all axes by default, in `dtype` if given."""
     return _gathered(Sum, x, axis, dtype, keepdims)
 
 
-def prod(x: Any, axis: Axes = None, dtype: str | None = None, keepdims: bool = False) -> Variable:
+def prod(
+    x: Any, axis: Axes = None, dtype: str | None = None, keepdims: bool = False
+) -> Variable:
     """The product along `axis`, all axes by default, in `dtype` if given."""
     return _gathered(Prod, x, axis, dtype, keepdims)
 
@@ -345,7 +370,9 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
     return _arg(ArgMin, x, axis, keepdims)
 
 
-def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> tuple[Variable, Variable]:
+def max_and_argmax(
+    x: Any, axis: int | None = None, keepdims: bool = False
+) -> tuple[Variable, Variable]:
     """Both the largest element and its place."""
     return max(x, axis, keepdims), argmax(x, axis, keepdims)
 
@@ -356,7 +383,9 @@ def count(x: Variable, axes: Sequence[int], dtype: str) -> Variable:
     return cast(size_variable(product_size([sizes[a] for a in axes])), dtype)
 
 
-def mean(x: Any, axis: Axes = None, dtype: str | None = None, keepdims: bool = False) -> Variable:
+def mean(
+    x: Any, axis: Axes = None, dtype: str | None = None, keepdims: bool = False
+) -> Variable:
     """The mean along `axis`: the sum divided by the number of elements, NaN for none.
 
     Integers and bools are averaged in floatX; float16 by way of float32, since its sum
@@ -386,7 +415,9 @@ def var(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Var
         return cast(var(cast(x, "float32"), axis, ddof, keepdims), "float16")
     axes = normal_axes(axis, x.ndim)
     distance = ew.sub(x, mean(x, axis, keepdims=True))
-    total = _reduce(Sum, sqr(ew.abs(distance) if kind(x.dtype) == "c" else distance), axis, keepdims)
+    total = _reduce(
+        Sum, sqr(ew.abs(distance) if kind(x.dtype) == "c" else distance), axis, keepdims
+    )
     freedom = ew.sub(count(x, axes, total.dtype), ddof)
     return true_div(total, ew.maximum(freedom, 0) if ddof else freedom)
 

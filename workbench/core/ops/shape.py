@@ -17,8 +17,19 @@ import numpy as np
 
 from workbench.core.errors import DTypeError, ShapeError
 from workbench.core.graph import Apply, Constant, Variable, as_variable
-from workbench.core.op import Assembly, Composite, Indexer, Op, Size, Sizes, View, equal_sizes, known_int
-from workbench.core.ops.elementwise import DimShuffle, add, cast, floor_div, kind, mul, sub
+from workbench.core.op import (
+    Assembly,
+    Composite,
+    Indexer,
+    Op,
+    Size,
+    Sizes,
+    View,
+    equal_sizes,
+    known_int,
+)
+from workbench.core.ops.elementwise import add, floor_div, mul, sub
+from workbench.core.ops.ufunc import DimShuffle, cast, kind
 from workbench.core.types import Array, TensorType, shape_text
 
 INT64 = TensorType("int64", ())
@@ -80,7 +91,9 @@ class MakeVector(Assembly):
         """All inputs."""
         return range(len(node.inputs))
 
-    def target_index(self, node: Apply, part: int, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def target_index(
+        self, node: Apply, part: int, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """Scalar number i goes to place i."""
         return [b.size(part)]
 
@@ -129,14 +142,22 @@ class Reshape(View):
         x, *sizes = inputs
         known = [known_int(s) for s in sizes]
         if known.count(-1) > 1:
-            raise ShapeError(f"reshape: only one size may be -1, got {shape_text(known)}.")
+            raise ShapeError(
+                f"reshape: only one size may be -1, got {shape_text(known)}."
+            )
         if -1 in known:
             have, others = product(x.type.shape), product([k for k in known if k != -1])
-            free = have // others if isinstance(have, int) and isinstance(others, int) and others else None
+            free = (
+                have // others
+                if isinstance(have, int) and isinstance(others, int) and others
+                else None
+            )
             known[known.index(-1)] = free
         have, want = product(x.type.shape), product(known)
         if isinstance(have, int) and isinstance(want, int) and have != want:
-            raise ShapeError(f"reshape: {x.label()} has {have} elements, which do not fill the shape {shape_text(known)}.")
+            raise ShapeError(
+                f"reshape: {x.label()} has {have} elements, which do not fill the shape {shape_text(known)}."
+            )
         return [x.type.with_shape(known)]
 
     def reference(self, x: Array, *sizes: Array) -> Array:
@@ -145,13 +166,17 @@ class Reshape(View):
         try:
             return x.reshape(wanted)
         except ValueError:
-            raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fill the shape {wanted}.") from None
+            raise ShapeError(
+                f"reshape: {x.size} elements of shape {x.shape} do not fill the shape {wanted}."
+            ) from None
 
     def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
         """As for any op; only a size written as -1 in the graph is computed."""
         for given, size in zip(node.inputs[1:], inputs[1:], strict=True):
             if int(size) < 0 and known_int(given) is None:
-                raise ShapeError(f"reshape: the size {given.label()} is {int(size)}; it must not be negative.")
+                raise ShapeError(
+                    f"reshape: the size {given.label()} is {int(size)}; it must not be negative."
+                )
         return super().evaluate(node, inputs)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -166,13 +191,18 @@ class Reshape(View):
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The sizes given; the one that is -1 from the number of elements."""
-        sizes: list[Size] = [s if known_int(s) is None else int(known_int(s) or 0) for s in node.inputs[1:]]
+        sizes: list[Size] = [
+            s if known_int(s) is None else int(known_int(s) or 0)
+            for s in node.inputs[1:]
+        ]
         if -1 in sizes:
             others = product_size([s for s in sizes if s != -1])
             sizes[sizes.index(-1)] = divide_size(product_size(shapes[0]), others)
         return [tuple(sizes)]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """As many elements as before."""
         (sizes,) = self.infer_shape(node, shapes)
         return [(0, product_size(shapes[0]), product_size(sizes))]
@@ -197,7 +227,9 @@ class BroadcastTo(View):
         for axis, (have, size) in enumerate(zip(x.type.shape, sizes, strict=True)):
             want = known_int(size)
             if have not in (None, 1) and want is not None and have != want:
-                raise ShapeError(f"cannot stretch axis {axis} of {x.label()} from size {have} to {want}.")
+                raise ShapeError(
+                    f"cannot stretch axis {axis} of {x.label()} from size {have} to {want}."
+                )
             shape.append(want if want is not None else have if have != 1 else None)
         return [x.type.with_shape(shape)]
 
@@ -208,11 +240,17 @@ class BroadcastTo(View):
     def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
         """As for any op; only axes declared as 1 may stretch."""
         x, *sizes = inputs
-        for axis, (declared, have, want) in enumerate(zip(node.inputs[0].type.shape, x.shape, sizes, strict=True)):
+        for axis, (declared, have, want) in enumerate(
+            zip(node.inputs[0].type.shape, x.shape, sizes, strict=True)
+        ):
             if int(want) < 0:
-                raise ShapeError(f"{self}: size {int(want)} on axis {axis} is negative.")
+                raise ShapeError(
+                    f"{self}: size {int(want)} on axis {axis} is negative."
+                )
             if declared != 1 and have != int(want):
-                raise ShapeError(f"{self}: axis {axis} has size {have}, not {int(want)}, and was not declared as 1.")
+                raise ShapeError(
+                    f"{self}: axis {axis} has size {have}, not {int(want)}, and was not declared as 1."
+                )
         return super().evaluate(node, inputs)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -225,16 +263,30 @@ class BroadcastTo(View):
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The sizes given."""
-        return [tuple(s if known_int(s) is None else int(known_int(s) or 0) for s in node.inputs[1:])]
+        return [
+            tuple(
+                s if known_int(s) is None else int(known_int(s) or 0)
+                for s in node.inputs[1:]
+            )
+        ]
 
-    def source_index(self, node: Apply, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def source_index(
+        self, node: Apply, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """Place 0 along stretched axes."""
-        return [b.size(0) if size == 1 else i for i, size in zip(index, node.inputs[0].type.shape, strict=True)]
+        return [
+            b.size(0) if size == 1 else i
+            for i, size in zip(index, node.inputs[0].type.shape, strict=True)
+        ]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """Axes that do not stretch have the size asked for."""
         (sizes,) = self.infer_shape(node, shapes)
-        return equal_sizes([node.inputs[0], node.outputs[0]], [shapes[0], sizes], range(self.rank))
+        return equal_sizes(
+            [node.inputs[0], node.outputs[0]], [shapes[0], sizes], range(self.rank)
+        )
 
     def __str__(self) -> str:
         return "broadcast"
@@ -255,7 +307,9 @@ class SpecifyShape(View):
         for axis, (have, size) in enumerate(zip(x.type.shape, sizes, strict=True)):
             want = known_int(size)
             if have is not None and want not in (None, -1, have):
-                raise ShapeError(f"specify_shape: axis {axis} of {x.label()} has size {have}, not {want}.")
+                raise ShapeError(
+                    f"specify_shape: axis {axis} of {x.label()} has size {have}, not {want}."
+                )
             shape.append(have if want in (None, -1) else want)
         return [x.type.with_shape(shape)]
 
@@ -263,7 +317,9 @@ class SpecifyShape(View):
         """`x`, after the check."""
         for axis, (have, want) in enumerate(zip(x.shape, sizes, strict=True)):
             if int(want) not in (-1, have):
-                raise ShapeError(f"specify_shape: axis {axis} has size {have}, not {int(want)}.")
+                raise ShapeError(
+                    f"specify_shape: axis {axis} has size {have}, not {int(want)}."
+                )
         return x
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -278,16 +334,22 @@ class SpecifyShape(View):
         """The input's sizes."""
         return [tuple(shapes[0])]
 
-    def size_checks(self, node: Apply, shapes: Sequence[Sizes]) -> list[tuple[int, Size, Size]]:
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
         """The sizes asked for, where one was."""
         checks: list[tuple[int, Size, Size]] = []
-        for axis, (have, asked) in enumerate(zip(shapes[0], node.inputs[1:], strict=True)):
+        for axis, (have, asked) in enumerate(
+            zip(shapes[0], node.inputs[1:], strict=True)
+        ):
             known = known_int(asked)
             if known != -1:
                 checks.append((axis, have, asked if known is None else known))
         return checks
 
-    def source_index(self, node: Apply, index: Sequence[Any], b: Indexer) -> Sequence[Any]:
+    def source_index(
+        self, node: Apply, index: Sequence[Any], b: Indexer
+    ) -> Sequence[Any]:
         """The same place."""
         return index
 
@@ -346,7 +408,10 @@ def size_variable(size: Size) -> Variable:
 
 def sizes_of(x: Variable) -> tuple[Size, ...]:
     """The sizes of a variable: ints where the type knows them."""
-    return tuple(SizeOf(axis)(x) if size is None else size for axis, size in enumerate(x.type.shape))
+    return tuple(
+        SizeOf(axis)(x) if size is None else size
+        for axis, size in enumerate(x.type.shape)
+    )
 
 
 def as_sizes(shape: Any) -> tuple[Variable, ...]:
@@ -372,12 +437,16 @@ def as_sizes(shape: Any) -> tuple[Variable, ...]:
     elif isinstance(shape, Variable):
         entries = [shape]
     else:
-        entries = shape if isinstance(shape, list | tuple) else np.atleast_1d(shape).tolist()
+        entries = (
+            shape if isinstance(shape, list | tuple) else np.atleast_1d(shape).tolist()
+        )
     sizes = []
     for entry in entries:
         size = as_variable(entry)
         if size.ndim or kind(size.dtype) not in "iu":
-            raise DTypeError(f"a size must be an integer, got {size.label()}: {size.type}.")
+            raise DTypeError(
+                f"a size must be an integer, got {size.label()}: {size.type}."
+            )
         sizes.append(cast(size, "int64"))
     return tuple(sizes)
 
@@ -401,7 +470,9 @@ def dimshuffle(x: Any, *order: Any) -> Variable:
     x = as_variable(x)
     if len(order) == 1 and isinstance(order[0], list | tuple):
         order = tuple(order[0])
-    entries: tuple[int | str, ...] = tuple("x" if i == "x" else normal_axis(i, x.ndim) for i in order)
+    entries: tuple[int | str, ...] = tuple(
+        "x" if i == "x" else normal_axis(i, x.ndim) for i in order
+    )
     kept = [i for i in entries if i != "x"]
     if len(set(kept)) != len(kept):
         raise ShapeError(f"dimshuffle{order} of {x.label()} names an axis twice.")
@@ -476,7 +547,8 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
     if axis is None:
         drop = [i for i, size in enumerate(x.type.shape) if size == 1]
     else:
-        drop = [normal_axis(a, x.ndim) for a in ([axis] if np.ndim(axis) == 0 else axis)]  # type: ignore[union-attr]
+        named = [axis] if isinstance(axis, int | np.integer) else axis
+        drop = [normal_axis(a, x.ndim) for a in named]
     return dimshuffle(x, *(i for i in range(x.ndim) if i not in drop))
 
 
@@ -504,7 +576,9 @@ def broadcast_to(x: Any, shape: Any) -> Variable:
     """`x` stretched to `shape`: new axes in front, declared axes of size 1 repeated."""
     x, sizes = as_variable(x), as_sizes(shape)
     if x.ndim > len(sizes):
-        raise ShapeError(f"cannot stretch {x.label()}, which has {x.ndim} axes, to {len(sizes)}.")
+        raise ShapeError(
+            f"cannot stretch {x.label()}, which has {x.ndim} axes, to {len(sizes)}."
+        )
     return BroadcastTo(len(sizes))(shape_padleft(x, len(sizes) - x.ndim), *sizes)
 
 
@@ -517,7 +591,9 @@ def specify_shape(x: Any, shape: Sequence[Any]) -> Variable:
     """`x`, whose sizes are checked at run time and known from here on; None allows any."""
     x = as_variable(x)
     if len(shape) != x.ndim:
-        raise ShapeError(f"specify_shape: {x.label()} has {x.ndim} axes, {len(shape)} sizes were given.")
+        raise ShapeError(
+            f"specify_shape: {x.label()} has {x.ndim} axes, {len(shape)} sizes were given."
+        )
     return SpecifyShape()(x, *as_sizes([-1 if s is None else s for s in shape]))
 
 

@@ -1,0 +1,306 @@
+"""Elements: the statements that compute one element of a variable, each value once.
+
+Asking for an element finds its name, loads it, or computes it from its operands; the
+statement goes into the outermost loop in which all its operands are known, so what does not
+depend on a loop is hoisted out of it by construction.
+
+Read next: :mod:`workbench.compile.lower`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.compile.loops import (
+    Block,
+    Check,
+    Index,
+    Let,
+    Load,
+    Loop,
+    Statement,
+)
+from workbench.compile.rewrite import uniform_value
+from workbench.compile.scalars import literal, scalar_text
+from workbench.compile.schedule import Schedule, Tracer, Unit, operand_index
+from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.op import (
+    Elementwise,
+    Generator,
+    Size,
+    Sizes,
+    View,
+)
+from workbench.core.ops.shape import SizeOf
+
+
+class SizeTable:
+    """Run-time sizes by number, and where each becomes known.
+
+    A size is *early* when it follows from the arguments alone; otherwise it is *late*, known
+    after the unit whose number is given.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.numbers: dict[Variable, int] = {}
+        self._known_after: dict[Variable, int] = {}
+
+    def index(self, size: Size) -> Index:
+        """The size as an index expression: a number, or its name."""
+        found = self.schedule.extents.find(size)
+        if isinstance(found, int):
+            return Index.of(found)
+        return Index(self.name(found))
+
+    def name(self, size: Variable) -> str:
+        """``n3``: the name of a size that is not constant."""
+        return f"n{self.numbers.setdefault(size, len(self.numbers))}"
+
+    def known_after(self, size: Variable) -> int:
+        """The number of the unit after which a size is known; -1 for an early one."""
+        if size not in self._known_after:
+            self._known_after[size] = self._find_known_after(size)
+        return self._known_after[size]
+
+    def _find_known_after(self, size: Variable) -> int:
+        latest = -1
+        tracer = Tracer(self.schedule, ())
+        tracer.trace(size, ())
+        for read in tracer.found:
+            variable = read.variable
+            node = variable.owner
+            if node is not None and isinstance(node.op, SizeOf):
+                variable = self.schedule.base(node.inputs[0])
+                node = variable.owner
+            if node is not None and node in self.schedule.unit_of:
+                latest = max(latest, self.schedule.unit_of[node].number)
+        return latest
+
+
+class Lowering:
+    """Makes the statements of one unit. It is the :class:`~workbench.core.op.Indexer` of ops."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        sizes: SizeTable,
+        unit: Unit | None,
+        inputs: Mapping[Variable, int],
+    ) -> None:
+        self.schedule = schedule
+        self.sizes = sizes
+        self.unit = unit
+        self.inputs = inputs
+        self.blocks: list[Block] = [Block()]
+        self.domain: Sizes = ()
+        self.written: set[Variable] = set()
+        self.scratch: dict[Variable, Sizes] = {}
+        self.outer_rank = 0
+        self.node: Apply | None = None
+        self.prefix = ""
+        self._count = 0
+
+    # --- the Indexer ---------------------------------------------------------------------
+
+    def size(self, size: Size) -> Index:
+        """A size as an index; one that is no axis is computed like any scalar."""
+        return self.sizes.index(size)
+
+    def value(self, variable: Variable, index: Sequence[Any]) -> Index:
+        """The element of an integer variable as an index."""
+        text, level = self.element(variable, tuple(as_index(i) for i in index))
+        return Index(text, self._loops(level))
+
+    def wrap(self, index: Any, size: Size, axis: int) -> Index:
+        """`index` counted from the end when negative, and checked unless it is a loop over that axis."""
+        at = as_index(index)
+        if Tracer(self.schedule, self.domain).in_range(at, size):
+            return at
+        extent = self.size(size)
+        level = self._level(at)
+        key = ("wrap", at.text, extent.text)
+        found = self._find(key)
+        if found is not None:
+            return Index(found[0], self._loops(found[1]))
+        name = self._name("v")
+        given = at.factor()
+        self.blocks[level].statements += [
+            Let(
+                name,
+                "int64",
+                f"{given} < 0 ? {given} + {extent.factor()} : {given}",
+                self.node,
+            ),
+            Check(
+                f"{name} < 0 || {name} >= {extent.factor()}",
+                "WB_INDEX",
+                self.node,
+                axis,
+                at.text,
+                extent.text,
+            ),
+        ]
+        self.blocks[level].names[key] = name
+        return Index(name, self._loops(level))
+
+    def equal(self, a: Any, b: Any) -> Index:
+        """Whether two indices are the same."""
+        a, b = as_index(a), as_index(b)
+        return Index(f"({a.text} == {b.text})", a.loops | b.loops)
+
+    # --- elements ------------------------------------------------------------------------
+
+    def element(self, variable: Variable, index: tuple[Index, ...]) -> tuple[str, int]:
+        """The text of an element, and the loop level at which it is known."""
+        if isinstance(variable, Constant):
+            value = uniform_value(variable)
+            if value is not None:
+                return literal(value, variable.dtype), 0
+        key = (variable, tuple(i.text for i in index))
+        found = self._find(key)
+        if found is not None:
+            return found
+        if self._is_in_memory(variable):
+            return self._load(variable, index, key)
+        node = variable.owner
+        assert node is not None, f"{variable} has no value"
+        if isinstance(node.op, SizeOf):
+            return self._size_element(node, variable)
+        if isinstance(node.op, View):
+            asked_by, self.node = self.node, node
+            place = tuple(as_index(i) for i in node.op.source_index(node, index, self))
+            self.node = asked_by
+            return self._remember(key, self.element(node.inputs[0], place))
+        if isinstance(node.op, Generator):
+            return self._generate(node, variable, index, key)
+        assert isinstance(node.op, Elementwise), (
+            f"{node} is not computed element by element"
+        )
+        return self._compute(node, node.op, variable, index, key)
+
+    def _is_in_memory(self, variable: Variable) -> bool:
+        if variable in self.scratch and variable in self.written:
+            return True
+        base = self.schedule.base(variable)
+        if base.owner is None:
+            return True
+        if base not in self.schedule.stored:
+            return False
+        unit = self.schedule.unit_of.get(base.owner)
+        return unit is not None and (unit is not self.unit or base in self.written)
+
+    def _load(
+        self, variable: Variable, index: tuple[Index, ...], key: object
+    ) -> tuple[str, int]:
+        offset = self.offset(variable, index)
+        buffer = variable if variable in self.scratch else self.schedule.base(variable)
+        level = self._level(offset)
+        if buffer in self.written:  # each row writes it anew
+            level = max(level, self.outer_rank)
+        name = self._name("v")
+        self.blocks[level].statements.append(Load(name, variable.dtype, buffer, offset))
+        self.blocks[level].names[key] = name
+        return name, level
+
+    def _size_element(self, node: Apply, variable: Variable) -> tuple[str, int]:
+        """A size: of an argument read from its shape, of another value by its name."""
+        assert isinstance(node.op, SizeOf)
+        argument = self.inputs.get(node.inputs[0])
+        if self.unit is None and argument is not None:
+            return f"c->input[{argument}].shape[{node.op.axis}]", 0
+        if self.unit is None:
+            found = self.schedule.extents.find(variable)
+            if isinstance(found, int):
+                return str(found), 0
+            return f"c->size[{self.sizes.name(found)[1:]}]", 0
+        return self.sizes.index(variable).text, 0
+
+    def _generate(
+        self, node: Apply, variable: Variable, index: tuple[Index, ...], key: object
+    ) -> tuple[str, int]:
+        assert isinstance(node.op, Generator)
+        asked_by, self.node = self.node, node
+        made = as_index(node.op.element(node, index, self))
+        self.node = asked_by
+        level = self._level(made)
+        name = self._name("v")
+        self.blocks[level].statements.append(Let(name, variable.dtype, made.text, node))
+        self.blocks[level].names[key] = name
+        return name, level
+
+    def _compute(
+        self,
+        node: Apply,
+        op: Elementwise,
+        variable: Variable,
+        index: tuple[Index, ...],
+        key: object,
+    ) -> tuple[str, int]:
+        operands = [
+            self.element(v, operand_index(node, v, index, self)) for v in node.inputs
+        ]
+        level = max((at for _, at in operands), default=0)
+        name = self._name("v")
+        text = scalar_text(node, [text for text, _ in operands])
+        self.blocks[level].statements.append(Let(name, variable.dtype, text, node))
+        self.blocks[level].names[key] = name
+        return name, level
+
+    def offset(self, variable: Variable, index: Sequence[Index]) -> Index:
+        """Where an element lies in the row-major memory of its variable, in elements."""
+        if variable in self.scratch:
+            sizes, index = self.scratch[variable], index[self.outer_rank :]
+        else:
+            sizes = self.schedule.extents.of(variable)
+        place = Index.of(0)
+        for position, size in zip(index, sizes, strict=True):
+            place = place * self.size(size) + position
+        return place
+
+    def _remember(self, key: object, found: tuple[str, int]) -> tuple[str, int]:
+        self.blocks[found[1]].names[key] = found[0]
+        return found
+
+    def _find(self, key: object) -> tuple[str, int] | None:
+        for level, block in enumerate(self.blocks):
+            if key in block.names:
+                return block.names[key], level
+        return None
+
+    def _level(self, index: Index) -> int:
+        return max(
+            (k for k, block in enumerate(self.blocks) if block.loop in index.loops),
+            default=0,
+        )
+
+    def _loops(self, level: int) -> frozenset[str]:
+        return frozenset({self.blocks[level].loop}) if level else frozenset()
+
+    def _name(self, letter: str) -> str:
+        self._count += 1
+        return f"{letter}{self.prefix}{self._count}"
+
+    # --- loops ---------------------------------------------------------------------------
+
+    def open_loop(self, axis: int, size: Index) -> Loop:
+        """Start a loop ``i<axis>``; what follows goes into it until :meth:`close_loop`."""
+        body = Block(loop=f"i{axis}")
+        self.blocks.append(body)
+        return Loop(body.loop, size, body)
+
+    def close_loop(self, loop: Loop) -> None:
+        """End the innermost loop and put it where the loop around it stands."""
+        assert self.blocks.pop() is loop.body
+        self.blocks[-1].statements.append(loop)
+
+    @property
+    def here(self) -> list[Statement]:
+        """The statements of the innermost open loop."""
+        return self.blocks[-1].statements
+
+
+def as_index(value: Any) -> Index:
+    """An index as it is, a number as a constant one."""
+    return value if isinstance(value, Index) else Index.of(int(value))
