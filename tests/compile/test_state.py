@@ -57,7 +57,12 @@ def counters(mode, size=2000):
     a, b, c, d, *others = states
     square = wb.shared(np.zeros((20, 20)), "square")
     updates = [(s, s + 1) for s in others]
-    updates += [(a, b + 1), (b, a + 1), (c, T.concatenate([d[:1], c[1:]]) + 1), (d, T.tanh(a * 0) + d + 1)]
+    updates += [
+        (a, b + 1),
+        (b, a + 1),
+        (c, T.concatenate([d[:1], c[1:]]) + 1),
+        (d, T.tanh(a * 0) + d + 1),
+    ]
     ones = T.constant(np.ones((20, 20)))
     updates.append((square, square + T.dot(ones, ones) / 20))
     return wb.function([], a.sum(), updates=updates, mode=mode), [*states, square]
@@ -68,7 +73,7 @@ def test_an_interrupt_changes_all_shared_variables_or_none(mode):
     f, states = counters(mode)
     f()
     random = np.random.default_rng(0)
-    caught = calls = 0
+    caught = 0
 
     with alarms():
         while caught < 200:
@@ -77,17 +82,36 @@ def test_an_interrupt_changes_all_shared_variables_or_none(mode):
                 end = time.monotonic() + 5
                 while time.monotonic() < end:
                     f()
-                    calls += 1
             except KeyboardInterrupt:
                 caught += 1
-            values = {float(v) for s in states for v in (s.get_value().min(), s.get_value().max())}
+            values = {
+                float(v)
+                for s in states
+                for v in (s.get_value().min(), s.get_value().max())
+            }
             assert len(values) == 1, values
-            calls = max(calls, int(values.pop()) - 1)
 
     before = states[0].get_value()[0]
     f()
+    assert before > 1
     assert all((s.get_value() == before + 1).all() for s in states)
-    assert calls > 0
+
+
+# --- memory ------------------------------------------------------------------------------
+
+
+def test_a_call_without_memory_changes_nothing_and_the_next_is_right(mode):
+    n, w, v = T.lscalar("n"), wb.shared(np.zeros(3), "w"), wb.shared(np.ones(2), "v")
+    f = wb.function([n], updates=[(v, v + 1), (w, T.arange(n) * 0.5)], mode=mode)
+
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="ran out of memory"):
+            f(10**16)
+        assert (w.get_value() == np.zeros(3)).all() and (v.get_value() == 1).all()
+    f(4)
+
+    np.testing.assert_array_equal(w.get_value(), [0, 0.5, 1, 1.5])
+    np.testing.assert_array_equal(v.get_value(), [2, 2])
 
 
 # --- threads -----------------------------------------------------------------------------
@@ -218,7 +242,9 @@ def logistic_step():
     w = wb.shared(np.zeros((3, 2)), "w")
     p = T.nnet.softmax(T.dot(x, w))
     loss = -T.log(p)[T.arange(y.shape[0]), y].mean()
-    step = wb.function([x, y], loss, updates=[(w, w - 0.5 * wb.grad(loss, w))], name="step")
+    step = wb.function(
+        [x, y], loss, updates=[(w, w - 0.5 * wb.grad(loss, w))], name="step"
+    )
     return step, w
 
 
@@ -251,7 +277,9 @@ def test_without_a_compiler_numpy_runs_after_one_warning(fresh_warnings):
 
 
 @pytest.mark.parametrize("kind", ["a file", "in a file", "not ours"])
-def test_where_the_cache_cannot_be_written_functions_are_compiled_still(tmp_path, kind, fresh_warnings):
+def test_where_the_cache_cannot_be_written_functions_are_compiled_still(
+    tmp_path, kind, fresh_warnings
+):
     folder = tmp_path / "cache"
     if kind == "not ours":
         folder.mkdir()
@@ -260,7 +288,10 @@ def test_where_the_cache_cannot_be_written_functions_are_compiled_still(tmp_path
         folder.write_text("")
         folder = folder / "modules" if kind == "in a file" else folder
 
-    with config.change(cache_dir=str(folder)), warnings.catch_warnings(record=True) as caught:
+    with (
+        config.change(cache_dir=str(folder)),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         step, w = logistic_step()
         check_step(step, w)
@@ -303,7 +334,9 @@ def named(name, mode="FAST_RUN"):
     h.name = name
     total = h[T.arange(y.shape[0]), y].sum()
     total.name = name
-    return wb.function([x, y], total, updates=[(w, w * 2 + total)], name=name or None, mode=mode)
+    return wb.function(
+        [x, y], total, updates=[(w, w * 2 + total)], name=name or None, mode=mode
+    )
 
 
 def test_names_never_reach_the_compiled_text():
@@ -315,7 +348,9 @@ def test_names_never_reach_the_compiled_text():
         f = named(name)
         assert f.program.text.code == plain.program.text.code, name
         assert f.source.count("\n") == lines, name
-        assert f.source.isprintable() or all(c.isprintable() or c == "\n" for c in f.source), name
+        assert f.source.isprintable() or all(
+            c.isprintable() or c == "\n" for c in f.source
+        ), name
 
 
 @pytest.mark.parametrize("mode", ["FAST_RUN", "None"])
@@ -325,9 +360,14 @@ def test_nothing_breaks_on_any_name(mode):
         assert f(np.zeros((2, 2)), [0, 2]) == 0
         repr(f), str(f.compilation.summary())
         wb.debugprint(f, file="str")
-        for args in [(np.zeros((2, 3)), [0, 1]), (np.zeros((2, 2)), [0, 3]), (np.zeros(2), [0]), (1,)]:
+        for args in [
+            (np.zeros((2, 3)), [0, 1]),
+            (np.zeros((2, 2)), [0, 3]),
+            (np.zeros(2), [0]),
+            (1,),
+        ]:
             with pytest.raises((ValueError, IndexError, TypeError)) as caught:
                 f(*args)
             text = str(caught.value)
-            assert all(c.isprintable() or c == "\n" for c in text), name
-            assert max(map(len, text.split("\n"))) < 200, name
+            assert all(c.isprintable() or c == "\n" for c in text), repr(name[:20])
+            assert max(map(len, text.split("\n"))) < 300, repr(name[:20])

@@ -18,6 +18,7 @@ from tests.op_cases import (
     nnet,
     reduction,
     shape,
+    ufunc,
 )
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Variable, toposort
@@ -25,7 +26,7 @@ from workbench.core.op import Elementwise, Op
 from workbench.core.ops.shape import size_variable, sizes_of
 
 MODULES = [
-    creation, elementwise, indexing, linalg, mathematics, nnet, reduction, shape,
+    creation, elementwise, indexing, linalg, mathematics, nnet, reduction, shape, ufunc,
 ]  # fmt: skip
 DIFFERENTIABLE = [case for case in CASES if case.differentiable]
 

@@ -288,7 +288,8 @@ def _hint(node: Apply | None, error: WorkbenchError, given: Report | None) -> st
     if node is None:
         return hint
     if isinstance(node.op, Dot):
-        return hint + _check_the_number(node, error)
+        fits = "would fit" in hint
+        return hint if fits else hint + _check_the_number(node, error)
     if isinstance(error, OutOfRangeError):
         return _place_out_of_range(node, error.inputs) or hint
     if isinstance(node.op, Reduction) and not hint:
