@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import stat
@@ -156,7 +157,7 @@ def test_calls_from_threads_are_as_if_one_after_the_other(mode):
 
     seen.sort()
     assert seen[0][0] == 0
-    assert all(a[1] == b[0] for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(seen))
     assert (w.get_value() == seen[-1][1]).all()
     assert w.get_value()[0] == 100 * 1111
 

@@ -79,3 +79,10 @@ def test_updates_that_exchange_two_variables_are_checked():
     np.testing.assert_array_equal(total, np.ones(3))
     np.testing.assert_array_equal(a.get_value(), np.ones(3))
     np.testing.assert_array_equal(b.get_value(), np.zeros(3))
+
+
+def test_stable_form_may_differ_where_the_plain_graph_overflows():
+    x = T.vector("x")
+    f = wb.function([x], T.log(T.nnet.softmax(x)), mode="DEBUG")
+
+    np.testing.assert_array_equal(f([0.0, 1000.0]), [-1000.0, 0.0])
