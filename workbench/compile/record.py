@@ -67,10 +67,9 @@ class Step:
 
     def __str__(self) -> str:
         place = self.before.location
-        return (
-            f"{self.number:3d} {self.stage:<12} {self.rule:<28} {self.before.label()} → {self.after.label()}"
-            + (f"   {place}" if place else "")
-        )
+        change = f"{self.before.label()} → {self.after.label()}"
+        where = f"   {place.place}" if place else ""
+        return f"{self.number:3d} {self.stage:<10} {self.rule:<24} {change}{where}"
 
 
 @dataclass(frozen=True)

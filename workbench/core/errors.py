@@ -153,6 +153,9 @@ class Report:
         self.parts.extend(("", line) for line in lines)
         return self
 
+    def __repr__(self) -> str:
+        return f"Report({self.headline!r})"
+
     def __str__(self) -> str:
         lines = [self.headline]
         if self.location is not None:

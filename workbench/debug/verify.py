@@ -56,10 +56,8 @@ class CheckedProgram:
             shown = [results] if self.function.is_single else list(results)
             self._check_results(expected, [*shown, *(new[s] for s, _ in graph.updates)])
         finally:
-            for (
-                shared,
-                value,
-            ) in kept.items():  # kernels that commit wrote into the arrays themselves
+            # kernels that commit wrote into the arrays themselves
+            for shared, value in kept.items():
                 np.copyto(shared.storage[0], value)
         for shared, value in new.items():
             shared.set_value(value, borrow=True)
@@ -157,7 +155,10 @@ class CheckedProgram:
     def _check_results(self, want: Sequence[Array], have: Sequence[Array]) -> None:
         graph = self.function.compilation.before
         nodes = graph.nodes()
+        cured = any(step.stage == "stability" for step in self.function.steps)
         for variable, a, b in zip(graph.results, want, have, strict=True):
+            if cured:  # where the plain graph overflows, a stable form is meant to differ
+                a = np.where(np.isfinite(a), a, b).astype(a.dtype)
             problem = difference(a, np.asarray(b), tolerance(nodes, a))
             if problem:
                 report = Report(

@@ -34,6 +34,7 @@ from workbench.compile.schedule import Schedule, is_strided_view
 from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import SizeOf
+from workbench.core.types import count
 from workbench.core.ops.ufunc import DimShuffle
 
 HEADERS = Path(__file__).parent
@@ -122,9 +123,8 @@ class _Emitter:
         """Bodies first, because they say which sizes are needed; then all in order."""
         out, order = self.out, self.plan.order
         bodies = [self._body(number, unit) for number, unit in enumerate(order)]
-        out.line(
-            f"/* A program in {len(order)} kernels; headers {headers_digest()}. */"
-        )
+        kernels = count(len(order), "kernel", "kernels")
+        out.line(f"/* A program of {kernels}; headers {headers_digest()}. */")
         out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
         out.line('#include "prelude.h"')
         out.line("")
