@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from workbench.compile import function as function_module
+from workbench.compile.failures import explained
 from workbench.compile.function import Function
 from workbench.compile.memory import reads_of
 from workbench.compile.pipeline import CProgram
-from workbench.core.errors import Report, VerificationError
+from workbench.core.errors import Report, VerificationError, WorkbenchError
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Apply, Shared, Variable
 from workbench.core.op import Elementwise
@@ -46,10 +47,13 @@ class CheckedProgram:
         """Run with all checks; raises VerificationError at the first kernel that is wrong."""
         arrays = self.function.conform(args, kwargs)
         graph = self.function.compilation.before
-        with np.errstate(all="ignore"):
-            expected = evaluate(
-                graph.results, dict(zip(graph.inputs, arrays, strict=True))
-            )
+        try:
+            with np.errstate(all="ignore"):
+                expected = evaluate(
+                    graph.results, dict(zip(graph.inputs, arrays, strict=True))
+                )
+        except (WorkbenchError, MemoryError) as error:
+            raise explained(self.function, error, None, arrays, []) from None
         kept = {s: s.get_value() for s in self.program.inputs if isinstance(s, Shared)}
         try:
             results, new = self._run_checked(arrays)
