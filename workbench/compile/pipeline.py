@@ -18,7 +18,14 @@ from workbench.compile.elements import SizeTable
 from workbench.compile.lower import lower
 from workbench.compile.memory import Plan, plan_memory, reads_of
 from workbench.compile.modes import Mode
-from workbench.compile.record import Compilation, Graph, Kernel, Source, Step
+from workbench.compile.record import (
+    Compilation,
+    Graph,
+    Kernel,
+    Known,
+    Source,
+    Step,
+)
 from workbench.compile.rewrite import Settled, rewrite, uniform_value
 from workbench.compile.rules import LOWERING
 from workbench.compile.schedule import Schedule
@@ -163,59 +170,39 @@ def _memory_inputs(schedule: Schedule) -> list[Variable]:
     return [*graph.inputs, *shared, *constants]
 
 
-class Recorded:
-    """Finds the node of the optimised graph that a node of the program is, or is part of.
-
-    Scheduling copies nodes (with their origin) and expands composites (whose parts say what
-    they replace); people know the nodes of the optimised graph.
-    """
-
-    def __init__(self, after: Graph) -> None:
-        self._known = set(after.nodes())
-        self._by_origin = {(id(node.origin), node.op): node for node in self._known}
-
-    def __call__(self, node: Apply) -> Apply:
-        """The known node, or `node` itself when there is none."""
-        seen: Apply | None = node
-        while seen is not None:
-            if seen in self._known:
-                return seen
-            same = self._by_origin.get((id(seen.origin), seen.op))
-            if same is not None:
-                return same
-            seen = seen.origin.replaces
-        return node
-
-
-def kernels_of(program: CProgram, recorded: Recorded) -> tuple[Kernel, ...]:
-    """The program's steps for the record, in terms of the nodes of the optimised graph."""
-    made = []
+def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
+    """The program's steps for the record, in terms of the optimised graph."""
     plan = program.plan
+    first_commit = len(plan.order) - plan.commits
+    shared_of = {new: shared for shared, new in program.graph.updates}
+    made = []
     for number, unit in enumerate(plan.order):
+        over = {v: plan.in_place[v] for v in unit.writes if v in plan.in_place}
+        if number >= first_commit:
+            over |= {v: shared_of[v] for v in unit.writes}
+        reads = sorted(reads_of(unit, program.schedule), key=lambda v: v.label())
         made.append(
             Kernel(
                 number,
                 {"library": "blas", "host": "host"}.get(unit.unit.role, "loops"),
-                tuple(dict.fromkeys(recorded(node) for node in unit.unit.nodes)),
-                tuple(
-                    sorted(reads_of(unit, program.schedule), key=lambda v: v.label())
-                ),
-                unit.writes,
-                {v: plan.in_place[v] for v in unit.writes if v in plan.in_place},
-                number >= len(plan.order) - plan.commits,
+                tuple(known.nodes(unit.unit.nodes)),
+                tuple(known.values(reads)),
+                tuple(known.values(unit.writes)),
+                {known.value(v, v): known.value(r, r) for v, r in over.items()},
+                number >= first_commit,
                 program.text.spans[number],
             )
         )
     return tuple(made)
 
 
-def lines_of(program: CProgram, recorded: Recorded) -> dict[Apply, int]:
+def lines_of(program: CProgram, known: Known) -> dict[Apply, int]:
     """The line where each node is computed: its own first, the last of a composite's parts."""
     lines: dict[Apply, int] = {}
     for number, line in enumerate(program.text.lines, 1):
         if line.node is None:
             continue
-        node = recorded(line.node)
+        node = known.node(line.node) or line.node
         if node.op == line.node.op:
             lines.setdefault(node, number)
         else:
@@ -238,11 +225,11 @@ def record(
 def record_c(compilation: Compilation, program: CProgram) -> Compilation:
     """The record with its kernels, source and compiler command."""
     assert program.module is not None
-    recorded = Recorded(compilation.after)
+    known = Known(compilation.after)
     return replace(
         compilation,
-        kernels=kernels_of(program, recorded),
-        source=Source(program.text.text, lines_of(program, recorded)),
+        kernels=kernels_of(program, known),
+        source=Source(program.text.text, lines_of(program, known)),
         backend="c",
         seconds={
             **compilation.seconds,

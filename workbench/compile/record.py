@@ -8,10 +8,12 @@ made once by its stage and never edited:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from workbench.core.graph import Apply, Shared, Variable, toposort
+from workbench.core.op import Op
+from workbench.core.source import Origin
 
 
 @dataclass(frozen=True)
@@ -184,3 +186,45 @@ class Compilation:
                 "NumPy" + (f" ({self.backend_reason})" if self.backend_reason else "")
             )
         return "  ".join(parts)
+
+
+class Known:
+    """Finds for a node of a derived graph the node of `graph` that it belongs to.
+
+    A copy has the origin of what it copies; a part says in its origin what it replaces.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        nodes = graph.nodes()
+        self.own = set(nodes)
+        self.alike: dict[tuple[Origin, Op], Apply] = {}
+        for node in nodes:
+            self.alike.setdefault((node.origin, node.op), node)
+
+    def node(self, node: Apply) -> Apply | None:
+        """The node of the graph, or ``None`` when there is none."""
+        at: Apply | None = node
+        seen: set[Apply] = set()
+        while at is not None and at not in seen:
+            if at in self.own:
+                return at
+            if (at.origin, at.op) in self.alike:
+                return self.alike[at.origin, at.op]
+            seen.add(at)
+            at = at.origin.replaces
+        return None
+
+    def value(self, variable: Variable, other: Variable) -> Variable:
+        """The value of the graph, or `other` when there is none; a leaf is itself."""
+        node = None if variable.owner is None else self.node(variable.owner)
+        if node is None:
+            return variable if variable.owner is None else other
+        return node.outputs[min(variable.index, len(node.outputs) - 1)]
+
+    def nodes(self, nodes: Iterable[Apply]) -> dict[Apply, None]:
+        """The nodes of the graph that some nodes are, each once."""
+        return dict.fromkeys(n for n in map(self.node, nodes) if n is not None)
+
+    def values(self, variables: Iterable[Variable]) -> dict[Variable, None]:
+        """The values of the graph that some variables are, each once."""
+        return dict.fromkeys(self.value(v, v) for v in variables)

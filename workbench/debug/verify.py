@@ -161,7 +161,9 @@ class CheckedProgram:
         nodes = graph.nodes()
         cured = any(step.stage == "stability" for step in self.function.steps)
         for variable, a, b in zip(graph.results, want, have, strict=True):
-            if cured:  # where the plain graph overflows, a stable form is meant to differ
+            if (
+                cured
+            ):  # where the plain graph overflows, a stable form is meant to differ
                 a = np.where(np.isfinite(a), a, b).astype(a.dtype)
             problem = difference(a, np.asarray(b), tolerance(nodes, a))
             if problem:

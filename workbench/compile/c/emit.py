@@ -34,8 +34,8 @@ from workbench.compile.schedule import Schedule, is_strided_view
 from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import SizeOf
-from workbench.core.types import count
 from workbench.core.ops.ufunc import DimShuffle
+from workbench.core.types import count
 
 HEADERS = Path(__file__).parent
 """The folder of ``abi.h`` and ``prelude.h``."""
