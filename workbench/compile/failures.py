@@ -129,7 +129,7 @@ def completed(
     report.add("when", _when_text(function))
     report.add("state", _state_text(function))
     report.add("hint", _with_short_names(_hint(node, error, given), node))
-    report.add("look", _look_text(function, error.line))
+    report.add("look", _look_text(function, error.line, node))
     error.args = (report,)
     return error
 
@@ -184,7 +184,7 @@ def _node_text(
 
     Numbers are places in the order of execution, as a printed tree shows them.
     """
-    order = execution_order(compilation)
+    order = compilation.order()
     as_written = compilation.before.nodes()
     number = f" #{as_written.index(node)}" if node in as_written else ""
     found = _what_it_became(node, order)
@@ -234,29 +234,6 @@ def _step_to(compilation: Compilation, node: Apply) -> Step | None:
         if made is node or _is_copy(made, node):
             return step
     return None
-
-
-def execution_order(compilation: Compilation) -> dict[Apply, int]:
-    """The operations of the optimised graph in the order in which they run, numbered."""
-    nodes = compilation.after.nodes()
-    alike = {(node.origin, node.op): node for node in reversed(nodes)}
-    runs: dict[Apply, int] = {}
-    for kernel in compilation.kernels:
-        for part in kernel.nodes:
-            for at in _lineage(part):
-                if (at.origin, at.op) in alike:
-                    runs.setdefault(alike[at.origin, at.op], kernel.number)
-                    break
-    last = len(compilation.kernels)
-    due = dict(runs)  # what no kernel holds is done just before its first need
-    for node in reversed(nodes):
-        for variable in node.inputs:
-            owner = variable.owner
-            if owner is not None and owner not in runs:
-                soon = due.get(node, last)
-                due[owner] = min(soon, due.get(owner, soon))
-    nodes.sort(key=lambda node: due.get(node, last))
-    return {node: number for number, node in enumerate(nodes)}
 
 
 def call_text(function: Function) -> str:
@@ -327,7 +304,9 @@ def _place_out_of_range(node: Apply, inputs: Sequence[Array]) -> str:
     return ""
 
 
-def _look_text(function: Function, line: source.Location | None) -> str:
+def _look_text(
+    function: Function, line: source.Location | None, node: Apply | None
+) -> str:
     """Where to see the graph: a magic in a notebook, else the function it calls."""
     name = function.name
     if (
@@ -337,7 +316,10 @@ def _look_text(function: Function, line: source.Location | None) -> str:
     ):
         return ""  # nothing the user could type
     if line is not None and line.is_cell:
-        return f"%symshow {name}     plain graph: %symshow {name} --before"
+        order = function.compilation.order()
+        found = None if node is None else _what_it_became(node, order)
+        select = "" if found is None else f" --select {order[found]}"
+        return f"%symshow {name}{select}     plain graph: %symshow {name} --before"
     return f"wb.debugprint({name})     plain graph: wb.debugprint({name}, before=True)"
 
 

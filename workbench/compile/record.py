@@ -167,6 +167,26 @@ class Compilation:
     command: tuple[str, ...] = ()
     cached: bool = False
 
+    def order(self) -> dict[Apply, int]:
+        """The operations of the optimised graph in the order in which they run, from 0.
+
+        What no kernel holds (a size, an index) is done just before its first need.
+        """
+        nodes, last = self.after.nodes(), len(self.kernels)
+        runs: dict[Apply, int] = {}
+        for kernel in self.kernels:
+            for node in kernel.nodes:
+                runs.setdefault(node, kernel.number)
+        due = dict(runs)
+        for node in reversed(nodes):
+            for variable in node.inputs:
+                owner = variable.owner
+                if owner is not None and owner not in runs:
+                    soon = due.get(node, last)
+                    due[owner] = min(soon, due.get(owner, soon))
+        nodes.sort(key=lambda node: due.get(node, last))
+        return {node: number for number, node in enumerate(nodes)}
+
     def summary(self) -> str:
         """One line: what it is, how many nodes before and after, how long it took."""
         parts = [

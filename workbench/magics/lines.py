@@ -32,7 +32,7 @@ OPTIONS: dict[str, dict[str, Option]] = {
     "symshow": {
         "before": BEFORE,
         "step": Option("open at a rewrite, counted from 1", int, (), 0),
-        "select": Option("select a node, by name or key", str),
+        "select": Option("select a node, by name, key or number", str),
         "tab": Option("the tab to open with", str, TABS, "graph"),
         "view": Option("the form", str, VIEWS, "auto"),
     },

@@ -113,9 +113,13 @@ class Panel:
                 for graph in reversed(found["graphs"])
                 for node in graph["nodes"]
                 if any(name == what for name, _ in node["outputs"])
+                or (what.isdecimal()
+                and node.get("number") == int(what))
             ]
         if not keys:
-            raise KeyError(f"no node of this panel is {what!r}: give a key or a name.")
+            raise KeyError(
+                f"no node of this panel is {what!r}: give a key, a name, or the number it is run as."
+            )
         return list(dict.fromkeys(keys))
 
     @cached_property

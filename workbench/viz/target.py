@@ -56,24 +56,9 @@ class Target:
 
     def order(self, before: bool = False) -> dict[Apply, int]:
         """The place of each operation in the order of execution."""
-        nodes = self.graph(before).nodes()
-        place = {node: n for n, node in enumerate(nodes)}
-        if not before:
-            runs: dict[Apply, int] = {}
-            for kernel in self.kernels:
-                for node in kernel.nodes:
-                    runs.setdefault(node, kernel.number)
-            # What no kernel holds (a size, an index) is done just before its first
-            # need.
-            due = dict(runs)
-            for node in reversed(nodes):
-                for variable in node.inputs:
-                    if variable.owner is not None and variable.owner not in runs:
-                        soon = due.get(node, len(self.kernels))
-                        owner = variable.owner
-                        due[owner] = min(soon, due.get(owner, soon))
-            nodes.sort(key=lambda node: (due.get(node, len(self.kernels)), place[node]))
-        return {node: n for n, node in enumerate(nodes)}
+        if self.record is not None and not before:
+            return self.record.order()
+        return {node: n for n, node in enumerate(self.graph(before).nodes())}
 
     def in_place(self, before: bool = False) -> dict[Variable, Variable]:
         """For values that take over memory when run: the value whose memory that is."""
