@@ -28,6 +28,7 @@ from workbench.core.errors import (
     GradientError,
     MissingInputError,
     NanError,
+    OutOfMemoryError,
     OutOfRangeError,
     ShapeError,
     UnusedInputError,

@@ -113,8 +113,7 @@ class Panel:
                 for graph in reversed(found["graphs"])
                 for node in graph["nodes"]
                 if any(name == what for name, _ in node["outputs"])
-                or (what.isdecimal()
-                and node.get("number") == int(what))
+                or (what.isdecimal() and node.get("number") == int(what))
             ]
         if not keys:
             raise KeyError(

@@ -20,6 +20,7 @@ from workbench.core.op import (
     Gather,
     Generator,
     Indexer,
+    Op,
     Size,
     Sizes,
     View,
@@ -252,13 +253,54 @@ def _places(
     return places
 
 
+class Placement(Assembly):
+    """The first input with the second added to, or set at, places that the others say."""
+
+    add: bool
+    base = 0
+
+    def reader(self) -> Op:
+        """What reads from the same places."""
+        raise NotImplementedError
+
+    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
+        """g for x, without the places where it was set; g at the places for the part."""
+        _, part, *where = node.inputs
+        assert g is not None
+        gx = g
+        if not self.add:
+            nothing = ew.fill(part, as_variable(0, g.dtype))
+            gx = self(g, nothing, *where)
+        return [gx, self.reader()(g, *where), *(None for _ in where)]
+
+    def connection(self, node: Apply) -> Sequence[bool]:
+        """Through both arrays."""
+        x, part, *where = node.inputs
+        return [x.type.is_float, part.type.is_float, *(False for _ in where)]
+
+    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
+        """The sizes of the first input."""
+        return [tuple(shapes[0])]
+
+    def parts(self, node: Apply) -> Sequence[int]:
+        """The second input."""
+        return (1,)
+
+    def adds(self) -> bool:
+        """As the field says."""
+        return self.add
+
+
 @dataclass(frozen=True)
-class PutSlice(Indexed, Assembly):
+class PutSlice(Indexed, Placement):
     """The first input with the second added to (or set at) a slice of it; then symbolic bounds."""
 
     index: tuple[Entry, ...]
     add: bool
-    base = 0
+
+    def reader(self) -> Op:
+        """The slice."""
+        return Slice(self.index)
 
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """The type of the first input."""
@@ -283,27 +325,6 @@ class PutSlice(Indexed, Assembly):
         out[place] = out[place] + part if self.add else part
         return out
 
-    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
-        """g for x, without the slice where it was set; the slice of g for the part."""
-        _, part, *bounds = node.inputs
-        assert g is not None
-        if self.add:
-            gx = g
-        else:
-            gx = PutSlice(self.index, False)(
-                g, ew.fill(part, as_variable(0, g.dtype)), *bounds
-            )
-        return [gx, Slice(self.index)(g, *bounds), *(None for _ in bounds)]
-
-    def connection(self, node: Apply) -> Sequence[bool]:
-        """Through both arrays."""
-        x, part, *bounds = node.inputs
-        return [x.type.is_float, part.type.is_float, *(False for _ in bounds)]
-
-    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
-        """The sizes of the first input."""
-        return [tuple(shapes[0])]
-
     def size_checks(
         self, node: Apply, shapes: Sequence[Sizes]
     ) -> list[tuple[int, Size, Size]]:
@@ -315,14 +336,6 @@ class PutSlice(Indexed, Assembly):
             (axis, have, want)
             for axis, (have, want) in enumerate(zip(shapes[1], lengths, strict=True))
         ]
-
-    def parts(self, node: Apply) -> Sequence[int]:
-        """The second input."""
-        return (1,)
-
-    def adds(self) -> bool:
-        """As the field says."""
-        return self.add
 
     def target_index(
         self, node: Apply, part: int, index: Sequence[Any], b: Indexer
@@ -449,7 +462,7 @@ def check_equal_places(variables: Sequence[Variable], places: Sequence[Array]) -
 
 
 @dataclass(frozen=True)
-class Put(Assembly):
+class Put(Placement):
     """The first input with the second added to (or set at) places that integer arrays give.
 
     A place that is named twice is added to twice; when set, the last one stays.
@@ -457,7 +470,10 @@ class Put(Assembly):
 
     axes: int
     add: bool
-    base = 0
+
+    def reader(self) -> Op:
+        """The gather."""
+        return Take(self.axes)
 
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """The type of the first input."""
@@ -487,28 +503,6 @@ class Put(Assembly):
             )
         return super().evaluate(node, inputs)
 
-    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
-        """g for x, without the places where it was set; g at the places for the part."""
-        _, part, *places = node.inputs
-        assert g is not None
-        gx = (
-            g
-            if self.add
-            else Put(self.axes, False)(
-                g, ew.fill(part, as_variable(0, g.dtype)), *places
-            )
-        )
-        return [gx, Take(self.axes)(g, *places), *(None for _ in places)]
-
-    def connection(self, node: Apply) -> Sequence[bool]:
-        """Through both arrays."""
-        x, part, *places = node.inputs
-        return [x.type.is_float, part.type.is_float, *(False for _ in places)]
-
-    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
-        """The sizes of the first input."""
-        return [tuple(shapes[0])]
-
     def size_checks(
         self, node: Apply, shapes: Sequence[Sizes]
     ) -> list[tuple[int, Size, Size]]:
@@ -523,14 +517,6 @@ class Put(Assembly):
                 for axis, (a, b) in enumerate(zip(shapes[1], want, strict=True))
             ),
         ]
-
-    def parts(self, node: Apply) -> Sequence[int]:
-        """The second input."""
-        return (1,)
-
-    def adds(self) -> bool:
-        """As the field says."""
-        return self.add
 
     def target_index(
         self, node: Apply, part: int, index: Sequence[Any], b: Indexer
