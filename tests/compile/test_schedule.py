@@ -148,6 +148,18 @@ def test_activation_works_in_place_on_a_product():
     assert made.plan.slots == 0
 
 
+def test_nothing_is_overwritten_before_its_last_reader():
+    x, W = T.matrices("x", "W")
+    product = T.dot(x, W)
+    outputs = [T.tanh(product), product.sum(axis=1), (product * 2).max()]
+    values = np.arange(12.0).reshape(3, 4), np.ones((4, 4))
+
+    got = wb.function([x, W], outputs)(*values)
+
+    for want, have in zip(wb.function([x, W], outputs, mode="None")(*values), got, strict=True):
+        np.testing.assert_allclose(have, want)
+
+
 def test_inputs_are_never_overwritten():
     x = T.vector("x")
     values = np.arange(4.0)

@@ -209,20 +209,21 @@ def _is_in_place_update(
 
 
 def reads_where_it_writes(block: Block, read: Variable, written: Variable) -> bool:
-    """Whether `read` is only read at the very place, in the very loop, where `written` is stored."""
-    home: Block | None = None
-    place = ""
+    """Whether `read` is only read at the very place where `written` is stored, and before that."""
     blocks = [block, *(s.body for s in walk(block) if isinstance(s, Loop))]
-    for candidate in blocks:
-        for statement in candidate.statements:
-            if isinstance(statement, Store) and statement.buffer is written:
-                if home is not None:
-                    return False
-                home, place = candidate, statement.offset.text
-    return home is not None and all(
-        statement.offset.text == place and candidate is home
+    stores = [
+        (home, number, statement.offset.text)
+        for home in blocks
+        for number, statement in enumerate(home.statements)
+        if isinstance(statement, Store) and statement.buffer is written
+    ]
+    if len(stores) != 1:
+        return False
+    ((home, stored, place),) = stores
+    return all(
+        candidate is home and number < stored and statement.offset.text == place
         for candidate in blocks
-        for statement in candidate.statements
+        for number, statement in enumerate(candidate.statements)
         if isinstance(statement, Load) and statement.buffer is read
     )
 
