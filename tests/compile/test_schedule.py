@@ -156,7 +156,9 @@ def test_nothing_is_overwritten_before_its_last_reader():
 
     got = wb.function([x, W], outputs)(*values)
 
-    for want, have in zip(wb.function([x, W], outputs, mode="None")(*values), got, strict=True):
+    for want, have in zip(
+        wb.function([x, W], outputs, mode="None")(*values), got, strict=True
+    ):
         np.testing.assert_allclose(have, want)
 
 

@@ -248,7 +248,8 @@ def try_c(graph: Graph, name: str) -> CProgram | None:
         program.load(name)
     except CompileError as error:
         warn_once(
-            f"{error}\nFunctions run on NumPy instead, which is slower but equal."
+            f"{error}\nFunctions run on NumPy instead, which is slower but equal.",
+            kind=type(error).__name__,
         )
         return None
     return program

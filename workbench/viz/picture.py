@@ -17,7 +17,7 @@ NumPy          operation without a kernel: dashed, the word
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from workbench.core.printing import plain
 from workbench.viz.scene import (
@@ -97,7 +97,7 @@ def text(words: str) -> str:
 
 def attribute(words: str) -> str:
     """Any text, quoted and safe as the value of an attribute."""
-    return quoteattr(plain(words))
+    return f'"{escape(plain(words))}"'
 
 
 def draw_box(box: Box) -> str:

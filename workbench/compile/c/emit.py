@@ -31,6 +31,7 @@ from workbench.compile.memory import Plan, Storage
 from workbench.compile.rewrite import uniform_value
 from workbench.compile.scalars import C_TYPES, literal
 from workbench.compile.schedule import Schedule, is_strided_view
+from workbench.config import config
 from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import SizeOf
@@ -126,6 +127,7 @@ class _Emitter:
         kernels = count(len(order), "kernel", "kernels")
         out.line(f"/* A program of {kernels}; headers {headers_digest()}. */")
         out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
+        out.line(f"#define WB_BLAS_THREADS {config.blas_threads}")
         out.line('#include "prelude.h"')
         out.line("")
         out.line("const int64_t wb_abi = WB_ABI;")

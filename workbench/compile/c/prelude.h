@@ -129,6 +129,9 @@ WB_UNUSED static inline uint64_t wb_to_uint64(double x) {
 #ifndef WB_BLAS_INT
 #define WB_BLAS_INT int
 #endif
+#ifndef WB_BLAS_THREADS
+#define WB_BLAS_THREADS 1
+#endif
 typedef WB_BLAS_INT wb_int;
 #define WB_ROW_MAJOR 101
 #define WB_PLAIN 111
@@ -171,8 +174,12 @@ WB_MATMUL(float, float32_loops) WB_MATMUL(double, float64_loops)
     int64_t lda = ta ? a1 : a0, ldb = tb ? b1 : b0;                                                         \
     if (lda < (ta ? m : k)) lda = ta ? m : k;                                                               \
     if (ldb < (tb ? k : n)) ldb = tb ? k : n;                                                               \
-    ((wb_##s##gemm_t *)wb_blas[GEMM])(WB_ROW_MAJOR, ta ? WB_TRANSPOSED : WB_PLAIN, tb ? WB_TRANSPOSED : WB_PLAIN, \
-                                      (wb_int)m, (wb_int)n, (wb_int)k, alpha, a, (wb_int)lda, b, (wb_int)ldb, beta, c, (wb_int)n); \
+    /* One thread of OpenBLAS has better kernels for up to 10^6 multiplications: 1.5 times as fast for narrow n. */ \
+    const int64_t fit = n <= 32 && WB_BLAS_THREADS == 1 ? 1000000 / (n * k) / 32 * 32 : 0, rows = fit > 0 ? fit : m; \
+    for (int64_t i = 0; i < m; i += rows)                                                                   \
+      ((wb_##s##gemm_t *)wb_blas[GEMM])(WB_ROW_MAJOR, ta ? WB_TRANSPOSED : WB_PLAIN, tb ? WB_TRANSPOSED : WB_PLAIN, \
+                                        (wb_int)(m - i < rows ? m - i : rows), (wb_int)n, (wb_int)k, alpha, \
+                                        a + i * a0, (wb_int)lda, b, (wb_int)ldb, beta, c + i * n, (wb_int)n); \
   }                                                                                                         \
   /* y [m] = alpha a [m, k] x [k] + beta y */                                                               \
   WB_UNUSED static void wb_matvec_##name(int64_t m, int64_t k, T alpha, const T *a, int64_t a0, int64_t a1, \

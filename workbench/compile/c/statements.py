@@ -180,6 +180,11 @@ class Writer:
         self._ends += 1
         end = f"{i}_end{self._ends}"
         for accumulator in loop.accumulators:
+            self._start(accumulator)
+        self.line(f"const int64_t {end} = ({loop.size.text}) / WB_LANES * WB_LANES;")
+        self.line(f"if ({end} > 0) {{")  # A short row has no use for the lanes.
+        self.depth += 1
+        for accumulator in loop.accumulators:
             lane = f"{accumulator.target}_lane"
             self.line(
                 f"{C_TYPES[accumulator.dtype]} {lane}[WB_LANES];", accumulator.node
@@ -187,27 +192,27 @@ class Writer:
             self.line(
                 f"for (int l = 0; l < WB_LANES; ++l) {lane}[l] = {accumulator.start};"
             )
-        self.line(f"const int64_t {end} = ({loop.size.text}) / WB_LANES * WB_LANES;")
         self.line(
             f"for (int64_t {i}_block = 0; {i}_block < {end}; {i}_block += WB_LANES)"
         )
         self.depth += 1
         self.line("for (int l = 0; l < WB_LANES; ++l) {")
         self.line(f"  const int64_t {i} = {i}_block + l;")
-        self._body_in_lane(loop, "l")
+        self._body_in_lane(loop)
         self.line("}")
         self.depth -= 1
-        self.line(f"for (int64_t {i} = {end}; {i} < {loop.size.text}; ++{i}) {{")
-        self._body_in_lane(loop, "0")
-        self.line("}")
         for accumulator in loop.accumulators:
             target = accumulator.target
-            self.line(f"{C_TYPES[accumulator.dtype]} {target} = {target}_lane[0];")
             joined = accumulator.combine.format(a=target, x=f"{target}_lane[l]")
-            self.line(f"for (int l = 1; l < WB_LANES; ++l) {target} = {joined};")
+            self.line(f"for (int l = 0; l < WB_LANES; ++l) {target} = {joined};")
+        self.depth -= 1
+        self.line("}")
+        self.line(f"for (int64_t {i} = {end}; {i} < {loop.size.text}; ++{i}) {{")
+        self._body(loop)
+        self.line("}")
 
-    def _body_in_lane(self, loop: Loop, lane: str) -> None:
-        self._lanes.update({a: f"{a.target}_lane[{lane}]" for a in loop.accumulators})
+    def _body_in_lane(self, loop: Loop) -> None:
+        self._lanes.update({a: f"{a.target}_lane[l]" for a in loop.accumulators})
         self._body(loop)
         for accumulator in loop.accumulators:
             del self._lanes[accumulator]
