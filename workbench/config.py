@@ -243,6 +243,13 @@ class Config:
         meaning="when a float64 variable is made",
     )
 
+    traceback = _choice(
+        "short",
+        "full",
+        default="short",
+        meaning="whether a notebook shows workbench's own frames of an error",
+    )
+
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
         self._settings: dict[str, _Setting] = {}

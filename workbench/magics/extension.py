@@ -21,6 +21,7 @@ from workbench.magics.symgraph import (
     make_panel,
     parse_first_line,
 )
+from workbench.magics.tracebacks import ShortTracebacks
 from workbench.viz.show import Panel
 
 _loaded: WeakKeyDictionary[Any, Extension] = WeakKeyDictionary()
@@ -49,6 +50,7 @@ class Extension:
         self.watch: Watch | None = None
         self.is_running = False
         self.lines = Lines(shell).magics()
+        self.tracebacks = ShortTracebacks(shell)
         self.magics = {"line": self.lines, "cell": {"symgraph": self.nested()}}
 
     def load(self) -> None:
@@ -58,6 +60,7 @@ class Extension:
         self.shell.input_transformers_cleanup.append(self.blank_first_line)
         self.shell.events.register("pre_run_cell", self.before_cell)
         self.shell.events.register("post_run_cell", self.after_cell)
+        self.tracebacks.install()
 
     def unload(self) -> None:
         for kind, magics in self.magics.items():
@@ -66,6 +69,7 @@ class Extension:
         self.shell.input_transformers_cleanup.remove(self.blank_first_line)
         self.shell.events.unregister("pre_run_cell", self.before_cell)
         self.shell.events.unregister("post_run_cell", self.after_cell)
+        self.tracebacks.remove()
 
     # --- the cell ---------------------------------------------------------------------
 
