@@ -1,15 +1,15 @@
 """What happens between calls: interrupts, threads, forks, a missing compiler, odd names."""
 
-import contextlib
-import gc
 import itertools
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from workbench.compile.c.cffi_runner import CffiRunner
 from workbench.config import config
 from workbench.core.errors import CompilerWarning, OutOfRangeError, ShapeError
 
+ROOT = Path(__file__).parents[2]
 MODES = ["FAST_RUN", "cffi", "FAST_COMPILE", "None"]
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -38,64 +39,18 @@ def mode(request, monkeypatch):
 # --- interrupts --------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def alarms():
-    """SIGALRM raises KeyboardInterrupt here, as Ctrl-C does."""
-    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    gc.collect()
-    gc.disable()  # Python forgets an interrupt that falls into a finalizer.
-    try:
-        yield
-    finally:
-        gc.enable()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-def counters(mode, size=2000):
-    """Eight shared variables that every call counts up: in place, exchanged, crosswise, by a product."""
-    states = [wb.shared(np.zeros(size), f"s{k}") for k in range(8)]
-    a, b, c, d, *others = states
-    square = wb.shared(np.zeros((20, 20)), "square")
-    updates = [(s, s + 1) for s in others]
-    updates += [
-        (a, b + 1),
-        (b, a + 1),
-        (c, T.concatenate([d[:1], c[1:]]) + 1),
-        (d, T.tanh(a * 0) + d + 1),
-    ]
-    ones = T.constant(np.ones((20, 20)))
-    updates.append((square, square + T.dot(ones, ones) / 20))
-    return wb.function([], a.sum(), updates=updates, mode=mode), [*states, square]
-
-
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs SIGALRM")
+@pytest.mark.parametrize("mode", MODES)
 def test_an_interrupt_changes_all_shared_variables_or_none(mode):
-    f, states = counters(mode)
-    f()
-    random = np.random.default_rng(0)
-    caught = 0
+    # In a process of its own: an interrupt that falls between two calls ends that only.
+    command = [sys.executable, "-m", "tests.interrupts", mode]
 
-    with alarms():
-        while caught < 200:
-            try:
-                signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-5, 2e-3))
-                end = time.monotonic() + 5
-                while time.monotonic() < end:
-                    f()
-            except KeyboardInterrupt:
-                caught += 1
-            values = {
-                float(v)
-                for s in states
-                for v in (s.get_value().min(), s.get_value().max())
-            }
-            assert len(values) == 1, values
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
 
-    before = states[0].get_value()[0]
-    f()
-    assert before > 1
-    assert all((s.get_value() == before + 1).all() for s in states)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all or none, 200 times" in done.stdout
 
 
 # --- memory ------------------------------------------------------------------------------
