@@ -20,6 +20,7 @@ from workbench.compile.loops import (
     Load,
     Loop,
     Statement,
+    as_index,
 )
 from workbench.compile.rewrite import uniform_value
 from workbench.compile.scalars import literal, scalar_text
@@ -110,7 +111,11 @@ class Lowering:
 
     def value(self, variable: Variable, index: Sequence[Any]) -> Index:
         """The element of an integer variable as an index."""
-        text, level = self.element(variable, tuple(as_index(i) for i in index))
+        at = tuple(as_index(i) for i in index)
+        made, variable, at = self.schedule.generated(variable, at, self)
+        if made is not None:
+            return made
+        text, level = self.element(variable, at)
         return Index(text, self._loops(level))
 
     def wrap(self, index: Any, size: Size, axis: int) -> Index:
@@ -299,8 +304,3 @@ class Lowering:
     def here(self) -> list[Statement]:
         """The statements of the innermost open loop."""
         return self.blocks[-1].statements
-
-
-def as_index(value: Any) -> Index:
-    """An index as it is, a number as a constant one."""
-    return value if isinstance(value, Index) else Index.of(int(value))

@@ -7,12 +7,13 @@ on loops over either may be shared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from workbench.compile.copies import Copy
 from workbench.core.graph import Apply, Constant, Variable, toposort
 from workbench.core.op import Elementwise, Size, Sizes
 from workbench.core.ops.shape import SizeOf, size_variable
@@ -37,12 +38,14 @@ class Extents:
         self._made: dict[object, Variable] = {}
         self._parent: dict[Variable, Size] = {}
         self._rank = {variable: number for number, variable in enumerate(inputs)}
+        self._first: dict[Variable, int] = {}
         self.checks: list[SizeCheck] = []
         for node in nodes:
             shapes = [self._sizes_of(v) for v in node.inputs]
             self._infer(node, shapes)
             for axis, a, b in node.op.size_checks(node, shapes):
                 a, b = self._plain(a), self._plain(b)
+                self._meet((a, b))
                 if not _same(a, b):
                     self.checks.append(SizeCheck(node, axis, a, b))
                     self._unite(a, b)
@@ -74,10 +77,17 @@ class Extents:
         except NotImplementedError:
             inferred = [self._own(v) for v in node.outputs]
         for output, sizes in zip(node.outputs, inferred, strict=True):
-            self._sizes[output] = tuple(
+            self._sizes[output] = found = tuple(
                 static if static is not None else self._plain(size)
                 for static, size in zip(output.type.shape, sizes, strict=True)
             )
+            self._meet(found)
+
+    def _meet(self, sizes: Iterable[Size]) -> None:
+        """Note the order in which sizes appear: each after what it is computed from."""
+        for size in sizes:
+            if not isinstance(size, int):
+                self._first.setdefault(size, len(self._first))
 
     def _own(self, variable: Variable) -> Sizes:
         return tuple(
@@ -122,6 +132,8 @@ class Extents:
     def _plain_node(self, node: Apply) -> Size:
         if isinstance(node.op, SizeOf):
             return self._sizes_of(node.inputs[0])[node.op.axis]
+        if isinstance(node.op, Copy):
+            return self._plain(node.inputs[0])
         if not isinstance(node.op, Elementwise):
             return node.outputs[0]  # a computed number: it is what it is
         inputs = [self._plain(v) for v in node.inputs]
@@ -147,7 +159,11 @@ class Extents:
         self._parent[a] = b
 
     def _order(self, size: Size) -> tuple[int, int]:
-        """Numbers come first, then sizes of arguments in their order, then the rest."""
+        """Numbers come first, then sizes of arguments in their order, then the rest in theirs.
+
+        What stands for another must be known where that is first needed, so the size that
+        appeared first stands for the later one.
+        """
         if isinstance(size, int):
             return (0, 0)
         node = size.owner
@@ -157,7 +173,7 @@ class Extents:
             and node.inputs[0] in self._rank
         ):
             return (1, self._rank[node.inputs[0]])
-        return (2, 0)
+        return (2, self._first[size])
 
 
 def _same(a: Size, b: Size) -> bool:

@@ -12,6 +12,7 @@ scheduler sees that two operations read the same element.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from workbench.core.graph import Apply, Variable
 
@@ -30,7 +31,7 @@ class Index:
         return Index(str(value), frozenset(), value)
 
     def __add__(self, other: Index | int) -> Index:
-        other = _index(other)
+        other = as_index(other)
         if self.value == 0:
             return other
         if other.value == 0:
@@ -44,7 +45,7 @@ class Index:
     __radd__ = __add__
 
     def __mul__(self, other: Index | int) -> Index:
-        other = _index(other)
+        other = as_index(other)
         if self.value is not None and other.value is not None:
             return Index.of(self.value * other.value)
         if 0 in (self.value, other.value):
@@ -58,15 +59,16 @@ class Index:
     __rmul__ = __mul__
 
     def __sub__(self, other: Index | int) -> Index:
-        return self + _index(other) * -1
+        return self + as_index(other) * -1
 
     def factor(self) -> str:
         """The text as a factor of a product."""
         return self.text if self.text.isalnum() else f"({self.text})"
 
 
-def _index(value: Index | int) -> Index:
-    return value if isinstance(value, Index) else Index.of(value)
+def as_index(value: Any) -> Index:
+    """An index as it is, a number as a constant one."""
+    return value if isinstance(value, Index) else Index.of(int(value))
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.compile.elements import Lowering, SizeTable, as_index
+from workbench.compile.elements import Lowering, SizeTable
 from workbench.compile.extents import same_sizes
 from workbench.compile.loops import (
     Accumulator,
@@ -23,6 +23,7 @@ from workbench.compile.loops import (
     Index,
     Loop,
     Store,
+    as_index,
     walk,
 )
 from workbench.compile.scalars import extreme

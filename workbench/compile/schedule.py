@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from workbench.compile.copies import Copy, copy_of
 from workbench.compile.extents import Extents, common_prefix, same_sizes
-from workbench.compile.loops import Index
+from workbench.compile.loops import Index, as_index
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import uniform_value
 from workbench.core import source
@@ -35,6 +36,7 @@ from workbench.core.op import (
     Assembly,
     Elementwise,
     Generator,
+    Indexer,
     Reduction,
     Size,
     Sizes,
@@ -44,29 +46,12 @@ from workbench.core.ops.elementwise import Fill, Switch, neq
 from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import Reshape, SizeOf
 from workbench.core.ops.ufunc import Cast, DimShuffle, cast
-from workbench.core.types import Array
 
 MAX_NODES = 300
 """Operations in one kernel: C compilers are superlinear in the length of a function."""
 
 INLINE_DEPTH = 40
 """How deep a tree of inline operations may be before its top is stored."""
-
-
-class Copy(Elementwise):
-    """The input in memory of its own: a result that is a view, an input, or named twice."""
-
-    c_expr = "{x}"
-
-    def loop_types(self, *dtypes: str | type) -> list[str]:
-        """The dtype given."""
-        (dtype,) = dtypes
-        assert isinstance(dtype, str)
-        return [dtype, dtype]
-
-    def reference(self, x: Array) -> Array:
-        """``x.copy()``."""
-        return x.copy()
 
 
 @dataclass
@@ -176,6 +161,24 @@ class Schedule:
             isinstance(node.op, Elementwise) and node not in self._in_graph
         )
 
+    def generated(
+        self, variable: Variable, index: Sequence[Any], b: Indexer
+    ) -> tuple[Index | None, Variable, tuple[Index, ...]]:
+        """Follow views of a variable: the index that a generator makes of its element.
+
+        None, and the variable and place where the views end, when there is no generator.
+        """
+        at = tuple(index)
+        while variable.owner is not None and self.is_followed(variable.owner):
+            node = variable.owner
+            if isinstance(node.op, Generator):
+                return as_index(node.op.element(node, at, b)), variable, at
+            if not isinstance(node.op, View):
+                break
+            at = tuple(as_index(i) for i in node.op.source_index(node, at, b))
+            variable = node.inputs[0]
+        return None, variable, at
+
     def _is_cheap_scalar(self, node: Apply) -> bool:
         """Whether a scalar needs nothing but sizes, constants and scalar arguments."""
         if node.outputs[0].ndim:
@@ -202,10 +205,10 @@ class Schedule:
             role = self.role(node)
             if role == "alias":  # sizes need no memory
                 inputs[0] = (
-                    inputs[0] if self._is_plain(inputs[0], role) else _copy(inputs[0])
+                    inputs[0] if self._is_plain(inputs[0], role) else copy_of(inputs[0])
                 )
             elif role in ("host", "library"):
-                inputs = [v if self._is_plain(v, role) else _copy(v) for v in inputs]
+                inputs = [v if self._is_plain(v, role) else copy_of(v) for v in inputs]
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
                 new = rebuild(node, inputs)
                 made.update(zip(node.outputs, new.outputs, strict=True))
@@ -213,7 +216,7 @@ class Schedule:
         for result in graph.results:
             result = made.get(result, result)
             if result in results or not self._has_own_memory(result):
-                result = _copy(result)
+                result = copy_of(result)
             results.append(result)
         return graph.with_results(results)
 
@@ -490,25 +493,17 @@ class Tracer:
         return Index(f"n{id(found)}")
 
     def value(self, variable: Variable, index: Sequence[Any]) -> Index:
-        """The element of an integer variable: a generator's own index, else something unknown."""
-        at = tuple(index)
-        current = variable
-        while current.owner is not None and self.schedule.is_followed(current.owner):
-            node = current.owner
-            if isinstance(node.op, Generator):
-                return _as_index(node.op.element(node, at, self))
-            if isinstance(node.op, View):
-                at = tuple(node.op.source_index(node, at, self))
-                current = node.inputs[0]
-            else:
-                break
-        self.trace(current, at)
+        """The element of an integer variable: what a generator makes, else something unknown."""
+        made, variable, at = self.schedule.generated(variable, index, self)
+        if made is not None:
+            return made
+        self.trace(variable, at)
         loops: frozenset[str] = frozenset().union(*(i.loops for i in at))
-        return Index(f"v{id(current)}[{','.join(i.text for i in at)}]", loops)
+        return Index(f"v{id(variable)}[{','.join(i.text for i in at)}]", loops)
 
     def wrap(self, index: Any, size: Size, axis: int) -> Index:
         """A loop over the very axis stays itself; anything else is checked at run time."""
-        index = _as_index(index)
+        index = as_index(index)
         return (
             index
             if self.in_range(index, size)
@@ -527,12 +522,8 @@ class Tracer:
 
     def equal(self, a: Any, b: Any) -> Index:
         """A test; only what it reads matters here."""
-        a, b = _as_index(a), _as_index(b)
+        a, b = as_index(a), as_index(b)
         return Index(f"({a.text} == {b.text})", a.loops | b.loops)
-
-
-def _as_index(value: Any) -> Index:
-    return value if isinstance(value, Index) else Index.of(int(value))
 
 
 def operand_index(
@@ -623,14 +614,4 @@ def _along_last_axis(node: Apply, x: Variable) -> Variable:
     with source.made_for(node.origin):
         made = type(node.op)((x.ndim - 1,))(DimShuffle(order)(x))
     made.name = node.outputs[0].name
-    return made
-
-
-def _copy(variable: Variable) -> Variable:
-    node = variable.owner
-    place = node.origin.place if node is not None else variable.place
-    forward = node.origin.forward if node is not None else None
-    with source.made_for(source.Origin(place, forward, node, "copy")):
-        made = Copy()(variable)
-    made.name = variable.name
     return made

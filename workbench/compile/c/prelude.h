@@ -108,11 +108,15 @@ WB_REAL(double, float64, ) WB_REAL(float, float32, f)
 
 /* --- float to integer: towards zero; what does not fit becomes what x86 makes of it ------- */
 
+/* Without trapping math gcc 12 takes (double)(int64_t)x for trunc(x), which is -0 for -0.5 where the
+   conversions give 0. It cannot know that this is 0, so it keeps the integer. */
+int64_t wb_zero;
+
 WB_UNUSED static inline int64_t wb_to_int64(double x) {
-  return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+  return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x + wb_zero : INT64_MIN;
 }
 WB_UNUSED static inline int32_t wb_to_int32(double x) {
-  return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN;
+  return x > -2147483649.0 && x < 2147483648.0 ? (int32_t)x + (int32_t)wb_zero : INT32_MIN;
 }
 WB_UNUSED static inline int16_t wb_to_int16(double x) { return (int16_t)wb_to_int32(x); }
 WB_UNUSED static inline int8_t wb_to_int8(double x) { return (int8_t)wb_to_int32(x); }

@@ -1,0 +1,56 @@
+"""Faults that random graphs found, each as the small graph that showed it."""
+
+import numpy as np
+
+import workbench as wb
+import workbench.tensor as T
+
+STRICT = wb.get_mode("FAST_RUN").excluding("finite_math")
+
+
+def assert_as_written(inputs, output, *values):
+    expected = wb.function(inputs, output, mode="None")(*values)
+
+    got = wb.function(inputs, output, mode=STRICT)(*values)
+
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
+def test_rows_taken_from_a_softmax_by_a_range():
+    x = T.tensor("float64", (None, 3))
+    p = T.nnet.softmax(x)
+
+    assert_as_written([x], p[T.arange(p.shape[0]), [1, -2, -2]], np.eye(3))
+
+
+def test_bound_that_is_copied_for_a_step_of_numpy_is_known_before_it():
+    x, i = T.tensor("float16", (None,)), T.bscalar("i")
+    part = x[i:]
+
+    assert_as_written(
+        [x, i], T.inc_subtensor(part, part + part), np.ones(4, "float16"), np.int8(1)
+    )
+
+
+def test_negative_fraction_through_an_integer_is_plus_zero():
+    x = T.vector("x")
+
+    assert_as_written(
+        [x], T.cast(T.cast(x, "int64"), "float64"), np.linspace(-0.9, 0.9, 41)
+    )
+
+
+def test_power_of_one_half_of_minus_zero_is_plus_zero():
+    x, y = T.vector("x"), T.vector("y")
+
+    assert_as_written(
+        [x, y], x**y, np.array([-0.0, 0.0, 4.0]), np.array([0.5, 0.5, 0.5])
+    )
+
+
+def test_slice_up_to_a_computed_sum():
+    x = T.lvector("x")
+
+    assert_as_written([x], (x * 2)[x.sum() :], np.array([1, 0, 0, 0]))
