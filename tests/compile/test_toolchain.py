@@ -281,9 +281,11 @@ def test_control_codes_of_a_compiler_are_not_repeated(tmp_path):
 def test_an_interrupt_ends_the_compiler(tmp_path):
     body = f"echo $$ > {tmp_path}/pid; sleep 60"
     script = (
-        "import sys\n"
+        "import signal\n"
         "from workbench.compile.c.toolchain import build\n"
         "from workbench.config import config\n"
+        # A shell that runs the tests in the background makes its children ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"config.cc = {fake(tmp_path / 'bin', body)!r}\n"
         f"config.cache_dir = {str(tmp_path)!r}\n"
         "build('int x;', 'f')"
@@ -298,7 +300,11 @@ def test_an_interrupt_ends_the_compiler(tmp_path):
     time.sleep(0.2)  # Its start itself cannot be interrupted cleanly.
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(10) != 0
+    try:
+        assert process.wait(10) != 0
+    finally:
+        process.kill()
+        process.wait()
     pid = int((tmp_path / "pid").read_text())
     for _ in range(100):
         state = Path(f"/proc/{pid}/stat")
