@@ -180,7 +180,8 @@ def _disturb(
         return [result]
     eps = float(np.finfo(result.dtype).eps)
     noise = rng.uniform(-1, 1, result.shape)
-    if isinstance(op, CHOOSING):
+    # Which zero is chosen is open, and so is whether a sum of zeros starts from 0.
+    if isinstance(op, CHOOSING) or isinstance(op, Sum | Opaque):
         flipped = np.where(rng.random(result.shape) < 0.5, -result, result)
         result = np.where(result == 0, flipped, result)
     if isinstance(op, Sum):

@@ -54,3 +54,18 @@ def test_slice_up_to_a_computed_sum():
     x = T.lvector("x")
 
     assert_as_written([x], (x * 2)[x.sum() :], np.array([1, 0, 0, 0]))
+
+
+def test_place_that_is_never_read_is_not_checked():
+    x, i, n = T.tensor("float64", (0,)), T.tensor("int64", (None, 1)), T.lscalar("n")
+    places = T.broadcast_to(i, (i.shape[0], n))
+
+    f = wb.function([x, i, n], x[places], mode=STRICT)
+
+    assert f(np.zeros(0), [[0], [5]], 0).shape == (2, 0)
+
+
+def test_power_of_one_half_of_minus_infinity():
+    x = T.vector("x")
+
+    assert_as_written([x], x**0.5, np.resize([-np.inf, -0.0, 4.0], 40))

@@ -118,19 +118,22 @@ class Lowering:
         text, level = self.element(variable, at)
         return Index(text, self._loops(level))
 
-    def wrap(self, index: Any, size: Size, axis: int) -> Index:
-        """`index` counted from the end when negative, and checked unless it is a loop over that axis."""
-        at = as_index(index)
-        if Tracer(self.schedule, self.domain).in_range(at, size):
-            return at
+    def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Index:
+        """`index` counted from the end when negative, and checked unless it is a loop over that axis.
+
+        The check stays inside the loops of `at`: it must not be made when they do not run.
+        """
+        place = as_index(index)
+        if Tracer(self.schedule, self.domain).in_range(place, size):
+            return place
         extent = self.size(size)
-        level = self._level(at)
-        key = ("wrap", at.text, extent.text)
+        level = max(self._level(i) for i in (place, *map(as_index, at)))
+        key = ("wrap", place.text, extent.text)
         found = self._find(key)
         if found is not None:
             return Index(found[0], self._loops(found[1]))
         name = self._name("v")
-        given = at.factor()
+        given = place.factor()
         self.blocks[level].statements += [
             Let(
                 name,
@@ -143,7 +146,7 @@ class Lowering:
                 "WB_INDEX",
                 self.node,
                 axis,
-                at.text,
+                place.text,
                 extent.text,
             ),
         ]

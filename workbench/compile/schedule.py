@@ -501,7 +501,7 @@ class Tracer:
         loops: frozenset[str] = frozenset().union(*(i.loops for i in at))
         return Index(f"v{id(variable)}[{','.join(i.text for i in at)}]", loops)
 
-    def wrap(self, index: Any, size: Size, axis: int) -> Index:
+    def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Index:
         """A loop over the very axis stays itself; anything else is checked at run time."""
         index = as_index(index)
         return (

@@ -221,8 +221,12 @@ class Indexer(Protocol):
     def value(self, variable: Variable, index: Sequence[Any]) -> Any:
         """The element of an integer variable at `index`."""
 
-    def wrap(self, index: Any, size: Size, axis: int) -> Any:
-        """`index` counted from the end when negative; the call fails when it is out of range."""
+    def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Any:
+        """`index` counted from the end when negative; the call fails when it is out of range.
+
+        Where `at` is given, the element there is what has the index: when a loop over
+        those places does not run, nothing is checked.
+        """
 
     def equal(self, a: Any, b: Any) -> Any:
         """Whether two indices are equal, 1 or 0."""

@@ -128,6 +128,11 @@ WB_UNUSED static inline uint64_t wb_to_uint64(double x) {
   return (uint64_t)wb_to_int64(x);
 }
 
+/* gcc takes a power of 0.5 for a square root in vector loops, wrong for -0 and -inf: it must not see the 0.5. */
+double wb_nothing;
+WB_UNUSED static inline double wb_pow(double x, double y) { return pow(x, y + wb_nothing); }
+WB_UNUSED static inline float wb_powf(float x, float y) { return powf(x, y + (float)wb_nothing); }
+
 /* --- products ----------------------------------------------------------------------------- */
 
 #ifndef WB_BLAS_INT

@@ -435,7 +435,7 @@ def _taken(
             b.size(0) if s == 1 else i
             for i, s in zip(index[:rank], place.type.shape, strict=True)
         ]
-        found.append(b.wrap(b.value(place, at), sizes[axis], axis))
+        found.append(b.wrap(b.value(place, at), sizes[axis], axis, index[:rank]))
     return [*found, *index[rank:]]
 
 
