@@ -69,3 +69,32 @@ def test_power_of_one_half_of_minus_infinity():
     x = T.vector("x")
 
     assert_as_written([x], x**0.5, np.resize([-np.inf, -0.0, 4.0], 40))
+
+
+def test_memory_of_a_computed_size_does_not_move_other_memory():
+    x, y = T.vector("x"), T.matrix("y")
+    i = T.argmax(x)
+    head = T.exp(x[:i]) * 2
+    outputs = [
+        T.set_subtensor(x[:i], head + head),
+        T.tanh(T.dot(y, y)).sum(axis=1).max(),
+    ]
+    values = np.arange(5000.0) / 5000, np.eye(3)
+
+    f = wb.function([x, y], outputs, mode=STRICT)
+
+    late, early = f.program.sizes, f.program.plan.values
+    kinds = {}
+    for place in early:
+        if place.kind == "slot":
+            sizes = f.program.plan.bytes_of(place.tenants[0], f.program.schedule)[0]
+            is_late = any(
+                not isinstance(s, int) and late.known_after(s) >= 0 for s in sizes
+            )
+            kinds.setdefault(place.number, set()).add(is_late)
+    assert {True} in kinds.values() and {False} in kinds.values()
+    assert all(len(k) == 1 for k in kinds.values())
+    for want, have in zip(
+        wb.function([x, y], outputs, mode="None")(*values), f(*values), strict=True
+    ):
+        np.testing.assert_allclose(have, want)

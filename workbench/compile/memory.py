@@ -108,7 +108,7 @@ def plan_memory(
         else:
             swaps.append((shared, len(outputs)))
             outputs.append(new)
-    planner = _Planner(schedule, order, storage, outputs, committed)
+    planner = _Planner(schedule, order, sizes, storage, outputs, committed)
     planner.run()
     return Plan(
         order,
@@ -119,7 +119,7 @@ def plan_memory(
         swaps,
         planner.slots,
         planner.values,
-        {v: s for unit in order for v, s in unit.scratch.items()},
+        planner.row_sizes,
     )
 
 
@@ -235,11 +235,14 @@ class _Planner:
         self,
         schedule: Schedule,
         order: Sequence[Lowered],
+        sizes: SizeTable,
         storage: dict[Variable, Storage],
         outputs: Sequence[Variable],
         committed: dict[Variable, Shared],
     ) -> None:
         self.schedule, self.order, self.storage = schedule, order, storage
+        self.sizes = sizes
+        self.row_sizes = {v: s for unit in order for v, s in unit.scratch.items()}
         self.outputs = {variable: number for number, variable in enumerate(outputs)}
         self.committed = committed
         self.in_place: dict[Variable, Variable] = {}
@@ -337,18 +340,31 @@ class _Planner:
         return False
 
     def _share_slots(self, lives: dict[int, tuple[int, int]]) -> None:
-        """Number the slots so that two values share one only when their lives do not meet."""
-        free_after: list[int] = []  # by slot: the last step at which it is in use
+        """Number the slots so that two values share one only when their lives do not meet.
+
+        A slot may move when it grows. Early values get their places once, before the first
+        kernel, so a value whose size is known later must not make their slot grow.
+        """
+        slots: list[tuple[bool, int]] = []  # late or early; the last step it is in use
         for place in self.values:
             if place.kind != "slot":
                 continue
             start, end = lives[id(place)]
-            number = next(
-                (k for k, last in enumerate(free_after) if last < start),
-                len(free_after),
+            late = self._is_late(place)
+            free = (
+                k
+                for k, (kind, last) in enumerate(slots)
+                if kind == late and last < start
             )
-            if number == len(free_after):
-                free_after.append(end)
-            free_after[number] = end
-            place.number = number
-        self.slots = len(free_after)
+            place.number = next(free, len(slots))
+            slots[place.number :] = [(late, end), *slots[place.number + 1 :]]
+        self.slots = len(slots)
+
+    def _is_late(self, place: Storage) -> bool:
+        """Whether its size is known only when some kernels have run."""
+        sizes = self.row_sizes.get(place.tenants[0])
+        if sizes is None:
+            sizes = self.schedule.extents.of(place.tenants[0])
+        return any(
+            not isinstance(s, int) and self.sizes.known_after(s) >= 0 for s in sizes
+        )
