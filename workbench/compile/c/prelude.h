@@ -28,8 +28,12 @@ typedef double _Complex wb_complex128;
 
 #define WB_CONST __attribute__((const))
 
-#define WB_UNARY(kind, name) kind double name(double); kind float name##f(float);
-#define WB_BINARY(kind, name) kind double name(double, double); kind float name##f(float, float);
+/* Under names of our own: gcc knows identities of the standard ones that do not hold for NaN, infinity or
+   a signed zero, as cos(atan(x)) = 1 / sqrt(1 + x*x) and pow(x, 0.5) = sqrt(x), and uses them in places. */
+#define WB_UNARY(kind, name) \
+  kind double wb_##name(double) __asm__(#name); kind float wb_##name##f(float) __asm__(#name "f");
+#define WB_BINARY(kind, name) \
+  kind double wb_##name(double, double) __asm__(#name); kind float wb_##name##f(float, float) __asm__(#name "f");
 WB_UNARY(WB_VECTOR, exp) WB_UNARY(WB_VECTOR, exp2) WB_UNARY(WB_VECTOR, expm1)
 WB_UNARY(WB_VECTOR, log) WB_UNARY(WB_VECTOR, log2) WB_UNARY(WB_VECTOR, log10) WB_UNARY(WB_VECTOR, log1p)
 WB_UNARY(WB_VECTOR, sin) WB_UNARY(WB_VECTOR, cos) WB_UNARY(WB_VECTOR, tan)
@@ -37,9 +41,54 @@ WB_UNARY(WB_VECTOR, asin) WB_UNARY(WB_VECTOR, acos) WB_UNARY(WB_VECTOR, atan)
 WB_UNARY(WB_VECTOR, sinh) WB_UNARY(WB_VECTOR, cosh) WB_UNARY(WB_VECTOR, tanh)
 WB_UNARY(WB_VECTOR, asinh) WB_UNARY(WB_VECTOR, acosh) WB_UNARY(WB_VECTOR, atanh)
 WB_BINARY(WB_VECTOR, pow) WB_BINARY(WB_VECTOR, atan2)
-WB_UNARY(WB_CONST, sqrt) WB_UNARY(WB_CONST, fabs) WB_UNARY(WB_CONST, floor) WB_UNARY(WB_CONST, ceil)
-WB_UNARY(WB_CONST, trunc) WB_UNARY(WB_CONST, rint)
-WB_BINARY(WB_CONST, fmod) WB_BINARY(WB_CONST, copysign)
+#define exp wb_exp
+#define expf wb_expf
+#define exp2 wb_exp2
+#define exp2f wb_exp2f
+#define expm1 wb_expm1
+#define expm1f wb_expm1f
+#define log wb_log
+#define logf wb_logf
+#define log2 wb_log2
+#define log2f wb_log2f
+#define log10 wb_log10
+#define log10f wb_log10f
+#define log1p wb_log1p
+#define log1pf wb_log1pf
+#define sin wb_sin
+#define sinf wb_sinf
+#define cos wb_cos
+#define cosf wb_cosf
+#define tan wb_tan
+#define tanf wb_tanf
+#define asin wb_asin
+#define asinf wb_asinf
+#define acos wb_acos
+#define acosf wb_acosf
+#define atan wb_atan
+#define atanf wb_atanf
+#define sinh wb_sinh
+#define sinhf wb_sinhf
+#define cosh wb_cosh
+#define coshf wb_coshf
+#define tanh wb_tanh
+#define tanhf wb_tanhf
+#define asinh wb_asinh
+#define asinhf wb_asinhf
+#define acosh wb_acosh
+#define acoshf wb_acoshf
+#define atanh wb_atanh
+#define atanhf wb_atanhf
+#define pow wb_pow
+#define powf wb_powf
+#define atan2 wb_atan2
+#define atan2f wb_atan2f
+
+/* These have no such identities, and are single instructions. */
+#define WB_EXACT(name) WB_CONST double name(double); WB_CONST float name##f(float);
+WB_EXACT(sqrt) WB_EXACT(fabs) WB_EXACT(floor) WB_EXACT(ceil) WB_EXACT(trunc) WB_EXACT(rint)
+WB_CONST double fmod(double, double); WB_CONST float fmodf(float, float);
+WB_CONST double copysign(double, double); WB_CONST float copysignf(float, float);
 
 #define WB_UNUSED __attribute__((unused))
 #define WB_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -127,11 +176,6 @@ WB_UNUSED static inline uint64_t wb_to_uint64(double x) {
   if (x >= 9223372036854775808.0) return x < 18446744073709551616.0 ? (uint64_t)x : 0;
   return (uint64_t)wb_to_int64(x);
 }
-
-/* gcc takes a power of 0.5 for a square root in vector loops, wrong for -0 and -inf: it must not see the 0.5. */
-double wb_nothing;
-WB_UNUSED static inline double wb_pow(double x, double y) { return pow(x, y + wb_nothing); }
-WB_UNUSED static inline float wb_powf(float x, float y) { return powf(x, y + (float)wb_nothing); }
 
 /* --- products ----------------------------------------------------------------------------- */
 

@@ -75,7 +75,7 @@ class Pow(UfuncOp):
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """C's pow for floats."""
-        return "wb_pow{f}({x}, {y})" if kind(dtypes[0]) == "f" else ""
+        return "pow{f}({x}, {y})" if kind(dtypes[0]) == "f" else ""
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g y x^(y-1), zero where y is 0; g x^y log x, zero where x is 0."""
