@@ -65,6 +65,10 @@ class SizeTable:
             self._known_after[size] = self._find_known_after(size)
         return self._known_after[size]
 
+    def are_late(self, sizes: Sizes) -> bool:
+        """Whether one of the sizes is known only when some units have run."""
+        return any(not isinstance(s, int) and self.known_after(s) >= 0 for s in sizes)
+
     def _find_known_after(self, size: Variable) -> int:
         latest = -1
         tracer = Tracer(self.schedule, ())

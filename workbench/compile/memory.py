@@ -365,6 +365,4 @@ class _Planner:
         sizes = self.row_sizes.get(place.tenants[0])
         if sizes is None:
             sizes = self.schedule.extents.of(place.tenants[0])
-        return any(
-            not isinstance(s, int) and self.sizes.known_after(s) >= 0 for s in sizes
-        )
+        return self.sizes.are_late(sizes)

@@ -178,13 +178,7 @@ class Settlement:
             if place.kind not in ("output", "slot") or place in self.provided:
                 continue
             shape, itemsize = self.plan.bytes_of(variable, self.schedule)
-            if (
-                any(
-                    not isinstance(s, int) and self.sizes.known_after(s) >= 0
-                    for s in shape
-                )
-                != late
-            ):
+            if self.sizes.are_late(shape) != late:
                 continue
             self.provided.add(place)
             texts = [self.use(s) for s in shape]
