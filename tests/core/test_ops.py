@@ -1,33 +1,17 @@
 """Every op against its row in tests/op_cases.py: type, value, shape and derivative."""
 
-import inspect
 import itertools
 
 import numpy as np
 import pytest
 
 from tests.gradients import verify_grad
-from tests.op_cases import (
-    CASES,
-    Case,
-    creation,
-    elementwise,
-    indexing,
-    linalg,
-    mathematics,
-    nnet,
-    reduction,
-    shape,
-    ufunc,
-)
+from tests.op_cases import CASES, Case
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Variable, toposort
 from workbench.core.op import Elementwise, Op
 from workbench.core.ops.shape import size_variable, sizes_of
 
-MODULES = [
-    creation, elementwise, indexing, linalg, mathematics, nnet, reduction, shape, ufunc,
-]  # fmt: skip
 DIFFERENTIABLE = [case for case in CASES if case.differentiable]
 
 
@@ -81,7 +65,6 @@ def test_every_op_has_a_row():
     leaves = {cls for cls in below(Op) if concrete(cls) and not cls.__subclasses__()}
 
     assert {c.__name__ for c in leaves} - {case.op.__name__ for case in CASES} == set()
-    assert all(inspect.getmodule(case.op) in MODULES for case in CASES)
 
 
 @by_name(CASES)
@@ -132,11 +115,12 @@ def test_reference_has_the_dtype_that_the_type_rule_says(case):
 
         for node in toposort([output]):
             inputs = evaluate(node.inputs, values)
-            result = np.asarray(node.op.reference(*inputs))
+            result = node.op.reference(*inputs)
 
-            (declared,) = node.outputs
-            assert result.dtype == declared.dtype, node
-            assert result.ndim == declared.ndim, node
+            results = result if isinstance(result, tuple) else (result,)
+            for array, declared in zip(results, node.outputs, strict=True):
+                assert np.asarray(array).dtype == declared.dtype, node
+                assert np.ndim(array) == declared.ndim, node
 
 
 @by_name(CASES)
@@ -162,11 +146,14 @@ def test_inferred_shape_is_the_actual_shape(case):
         output = case.build(*variables)
 
         for node in toposort([output]):
-            (sizes,) = node.op.infer_shape(node, [sizes_of(v) for v in node.inputs])
+            shapes = node.op.infer_shape(node, [sizes_of(v) for v in node.inputs])
 
-            inferred = evaluate([size_variable(s) for s in sizes], values)
-            (actual,) = evaluate(node.outputs, values)
-            assert tuple(int(s) for s in inferred) == actual.shape, node
+            for output, sizes in zip(node.outputs, shapes, strict=True):
+                (actual,) = evaluate([output], values)
+                for size, length in zip(sizes, actual.shape, strict=True):
+                    if size is not None:
+                        (inferred,) = evaluate([size_variable(size)], values)
+                        assert inferred == length, node
 
 
 @by_name([case for case in CASES if case.extremes])

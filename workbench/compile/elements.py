@@ -47,6 +47,10 @@ class SizeTable:
         self.schedule = schedule
         self.numbers: dict[Variable, int] = {}
         self._known_after: dict[Variable, int] = {}
+        for check in schedule.extents.checks:
+            for size in (check.a, check.b):
+                if not isinstance(size, int) and self.is_told(size):
+                    self.name(size)
 
     def index(self, size: Size) -> Index:
         """The size as an index expression: a number, or its name."""
@@ -58,6 +62,15 @@ class SizeTable:
     def name(self, size: Variable) -> str:
         """``n3``: the name of a size that is not constant."""
         return f"n{self.numbers.setdefault(size, len(self.numbers))}"
+
+    def is_told(self, size: Variable) -> bool:
+        """Whether a host step says the size when it has run."""
+        node = size.owner
+        if node is None or not isinstance(node.op, SizeOf):
+            return False
+        maker = node.inputs[0].owner
+        unit = self.schedule.unit_of.get(maker) if maker is not None else None
+        return unit is not None and unit.role == "host"
 
     def known_after(self, size: Variable) -> int:
         """The number of the unit after which a size is known; -1 for an early one."""
@@ -223,6 +236,8 @@ class Lowering:
         if self.unit is None and argument is not None:
             return f"c->input[{argument}].shape[{node.op.axis}]", 0
         if self.unit is None:
+            if variable in self.sizes.numbers:
+                return f"c->size[{self.sizes.numbers[variable]}]", 0
             found = self.schedule.extents.find(variable)
             if isinstance(found, int):
                 return str(found), 0

@@ -72,14 +72,17 @@ class Extents:
         return self._sizes[variable]
 
     def _infer(self, node: Apply, shapes: Sequence[Sizes]) -> None:
-        try:
-            inferred = node.op.infer_shape(node, shapes)
-        except NotImplementedError:
-            inferred = [self._own(v) for v in node.outputs]
+        inferred = node.op.infer_shape(node, shapes)
         for output, sizes in zip(node.outputs, inferred, strict=True):
             self._sizes[output] = found = tuple(
-                static if static is not None else self._plain(size)
-                for static, size in zip(output.type.shape, sizes, strict=True)
+                static
+                if static is not None
+                else self._own_size(output, axis)
+                if size is None
+                else self._plain(size)
+                for axis, (static, size) in enumerate(
+                    zip(output.type.shape, sizes, strict=True)
+                )
             )
             self._meet(found)
 
@@ -91,11 +94,13 @@ class Extents:
 
     def _own(self, variable: Variable) -> Sizes:
         return tuple(
-            self._once((axis, variable), partial(SizeOf(axis), variable))
-            if size is None
-            else size
+            self._own_size(variable, axis) if size is None else size
             for axis, size in enumerate(variable.type.shape)
         )
+
+    def _own_size(self, variable: Variable, axis: int) -> Variable:
+        """The size of a leaf, or one that is known only when its operation has run."""
+        return self._once((axis, variable), partial(SizeOf(axis), variable))
 
     def _once(self, key: object, make: Callable[[], Variable]) -> Variable:
         if key not in self._made:

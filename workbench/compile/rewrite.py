@@ -247,23 +247,27 @@ class Context:
         if node is None:
             self.known_sizes[variable] = self._own_sizes(variable)
             return
-        try:
-            inferred = node.op.infer_shape(
-                node, [self.known_sizes[v] for v in node.inputs]
-            )
-        except NotImplementedError:
-            inferred = [self._own_sizes(v) for v in node.outputs]
+        inferred = node.op.infer_shape(node, [self.known_sizes[v] for v in node.inputs])
         for output, sizes in zip(node.outputs, inferred, strict=True):
             self.known_sizes[output] = tuple(
-                static if static is not None else self._canonical(size)
-                for static, size in zip(output.type.shape, sizes, strict=True)
+                static
+                if static is not None
+                else self._own_size(output, axis)
+                if size is None
+                else self._canonical(size)
+                for axis, (static, size) in enumerate(
+                    zip(output.type.shape, sizes, strict=True)
+                )
             )
 
     def _own_sizes(self, variable: Variable) -> Sizes:
         return tuple(
-            size if size is not None else self.merged(SizeOf(axis)(variable))
+            size if size is not None else self._own_size(variable, axis)
             for axis, size in enumerate(variable.type.shape)
         )
+
+    def _own_size(self, variable: Variable, axis: int) -> Variable:
+        return self.merged(SizeOf(axis)(variable))
 
     def _canonical(self, size: Size) -> Size:
         if isinstance(size, int):

@@ -73,12 +73,16 @@ class Op:
         """Through which inputs a gradient passes; by default through every float input."""
         return [v.type.is_float for v in node.inputs]
 
-    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
-        """The shapes of the outputs from those of the inputs, or raise NotImplementedError.
+    def infer_shape(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> Sequence[Sequence[Size | None]]:
+        """The shapes of the outputs from those of the inputs.
 
-        Sizes that the types already know need no care: the caller takes those.
+        ``None`` stands for a size that only the values decide, as how many elements of a
+        mask are true; by default for all. Sizes that the types already know need no care:
+        the caller takes those.
         """
-        raise NotImplementedError
+        return [(None,) * output.ndim for output in node.outputs]
 
     def size_checks(
         self, node: Apply, shapes: Sequence[Sizes]

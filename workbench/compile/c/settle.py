@@ -7,7 +7,8 @@ returns) is settled right before the first kernel that may need it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from workbench.compile.c.statements import Writer
 from workbench.compile.elements import Lowering, SizeTable
@@ -15,9 +16,19 @@ from workbench.compile.extents import SizeCheck
 from workbench.compile.lower import Lowered
 from workbench.compile.memory import Plan, Storage
 from workbench.compile.schedule import Schedule
-from workbench.core.graph import Variable
+from workbench.core.graph import Apply, Variable
 from workbench.core.op import Reduction, Size
 from workbench.core.ops.shape import BroadcastTo, SizeOf
+
+
+@dataclass(frozen=True)
+class ValueCheck:
+    """The size along `axis` of `node` must not be 0, or not be negative."""
+
+    node: Apply
+    axis: int
+    size: Size
+    is_empty: bool
 
 
 class Settlement:
@@ -46,13 +57,14 @@ class Settlement:
         self._count = 0
         self.known: set[Variable] = set()
         self.open_checks: list[SizeCheck] = list(self.extents.checks)
+        self.open_values: list[ValueCheck] = list(self._find_value_checks())
         self.provided: set[Storage] = set()
 
     def early(self) -> None:
         """Settle what follows from the arguments."""
         self._define_all(-1)
         self._checks(-1)
-        self._element_checks()
+        self._value_checks(-1)
         slots: list[Storage] = []
         for unit in self.plan.order:
             slots += self._memory(unit, late=False)
@@ -64,6 +76,7 @@ class Settlement:
         before = unit.unit.number - 1
         self._define_all(before)
         self._checks(before)
+        self._value_checks(before)
         for place in self._memory(unit, late=True):
             self.out.line(f"c->value[{place.value}] = c->slot[{place.number}].data;")
 
@@ -87,18 +100,9 @@ class Settlement:
                 if (
                     size not in self.known
                     and self.sizes.known_after(size) <= after
-                    and not self._is_told(size)
+                    and not self.sizes.is_told(size)
                 ):
                     self._define(size)
-
-    def _is_told(self, size: Variable) -> bool:
-        """Whether a host step says the size when it has run."""
-        node = size.owner
-        return (
-            node is not None
-            and isinstance(node.op, SizeOf)
-            and node.inputs[0] not in self.inputs
-        )
 
     def _define(self, size: Variable) -> None:
         self.known.add(size)
@@ -143,30 +147,39 @@ class Settlement:
             self.out.statement(statement)
         return texts
 
-    def _element_checks(self) -> None:
+    def _value_checks(self, after: int) -> None:
         """No maximum over nothing, no negative size."""
+        remaining = []
+        for check in self.open_values:
+            if self._known_after(check.size) > after:
+                remaining.append(check)
+            elif check.is_empty:
+                text = self.use(check.size)
+                self.out.fail(
+                    f"{text} == 0", "WB_EMPTY", check.node, check.axis, "0", "0"
+                )
+            else:
+                (text,) = self._own_values(check.size)
+                self.out.fail(
+                    f"{text} < 0", "WB_VALUE", check.node, check.axis, text, "0"
+                )
+        self.open_values = remaining
+
+    def _find_value_checks(self) -> Iterator[ValueCheck]:
         for node in self.schedule.nodes:
             if isinstance(node.op, Reduction) and node.op.needs_element:
                 sizes = self.extents.of(node.inputs[0])
                 for axis in node.op.axes:
-                    if self._may_be(sizes[axis], 0):
-                        text = self.use(sizes[axis])
-                        self.out.fail(f"{text} == 0", "WB_EMPTY", node, axis, "0", "0")
+                    if not isinstance(sizes[axis], int) or sizes[axis] == 0:
+                        yield ValueCheck(node, axis, sizes[axis], True)
             elif isinstance(node.op, BroadcastTo):
                 for axis, size in enumerate(node.inputs[1:]):
-                    if self._may_be(size, -1):
-                        (text,) = self._own_values(size)
-                        self.out.fail(f"{text} < 0", "WB_VALUE", node, axis, text, "0")
+                    found = self.extents.find(size)
+                    if found < 0 if isinstance(found, int) else not _is_axis(found):
+                        yield ValueCheck(node, axis, size, False)
 
-    def _may_be(self, size: Size, value: int) -> bool:
-        """Whether a size known before the first kernel could have a value that is not allowed."""
-        found = self.extents.find(size)
-        if isinstance(found, int):
-            return found == value or found < 0
-        if self.sizes.known_after(found) >= 0:
-            return False
-        is_axis = found.owner is not None and isinstance(found.owner.op, SizeOf)
-        return value >= 0 or not is_axis
+    def _known_after(self, size: Size) -> int:
+        return -1 if isinstance(size, int) else self.sizes.known_after(size)
 
     # --- memory
 
@@ -199,3 +212,8 @@ class Settlement:
                 )
                 slots.append(place)
         return slots
+
+
+def _is_axis(size: Variable) -> bool:
+    """Whether a size is that of an array, and so not negative."""
+    return size.owner is not None and isinstance(size.owner.op, SizeOf)

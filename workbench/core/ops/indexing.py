@@ -508,8 +508,9 @@ class Put(Placement):
     ) -> list[tuple[int, Size, Size]]:
         """Index arrays agree, and the part has their shape and that of the other axes."""
         places = equal_sizes(node.inputs[2:], shapes[2:], range(node.inputs[2].ndim))
-        take = Take(self.axes).make_node(node.inputs[0], *node.inputs[2:])
-        (want,) = take.op.infer_shape(take, [shapes[0], *shapes[2:]])
+        take = Take(self.axes)
+        read = take.make_node(node.inputs[0], *node.inputs[2:])
+        (want,) = take.infer_shape(read, [shapes[0], *shapes[2:]])
         return [
             *places,
             *(

@@ -1,0 +1,95 @@
+"""Rows for creation, products and networks."""
+
+import numpy as np
+from scipy import special
+
+import workbench.tensor as T
+from tests.cases.base import FLOATS, NUMBERS, Case, Places, one
+from workbench.core.ops import creation, linalg, nnet
+
+OTHERS = [
+    Case(
+        creation.ARange,
+        T.arange,
+        lambda i, j, k: np.arange(int(i), int(j), int(k)),
+        (((), (), ()),),
+        ("int64",),
+        (Places(-5, 5), Places(-5, 9), Places(1, 4)),
+    ),
+    Case(
+        creation.ARange,
+        T.arange,
+        lambda i, j, k: np.arange(int(i), int(j), int(k)),
+        (((), (), ()),),
+        ("int64",),
+        (Places(-5, 9), Places(-5, 5), Places(-3, 0)),
+        note="backwards",
+    ),
+    Case(
+        linalg.Dot,
+        T.dot,
+        np.dot,
+        (
+            ((3, 4), (4, 2)),
+            ((4,), (4, 2)),
+            ((3, 4), (4,)),
+            ((4,), (4,)),
+            ((3, 0), (0, 2)),
+            ((0, 3), (3, 1)),
+            ((1, 1), (1, 3)),
+        ),
+        differentiable=(0, 1),
+        ulps=64,
+    ),
+    Case(
+        linalg.Gemm,
+        linalg.Gemm(),
+        lambda z, a, x, y: z + a * np.dot(x, y),
+        (
+            ((3, 2), (), (3, 4), (4, 2)),
+            ((2,), (), (4,), (4, 2)),
+            ((3,), (), (3, 4), (4,)),
+            ((), (), (4,), (4,)),
+            ((3, 2), (), (3, 0), (0, 2)),
+        ),
+        NUMBERS,
+        differentiable=(0, 1, 2, 3),
+        ulps=64,
+    ),
+    Case(
+        nnet.LogSumExp,
+        lambda x: T.nnet.logsumexp(x, axis=1),
+        lambda x: np.asarray(special.logsumexp(x, axis=1), x.dtype),
+        one((3, 4), (2, 1), (0, 3), (2, 3, 2)),
+        FLOATS,
+        differentiable=(0,),
+        ulps=64,
+        extremes=(0.0, -1.0, 1e4, -1e4, float("inf"), float("-inf"), float("nan")),
+    ),
+    *(
+        Case(
+            op,
+            lambda x, f=build: f(x, axis=-1),
+            lambda x, f=reference: f(x, axis=-1),
+            one((3, 4), (5,), (2, 1), (0, 3), (2, 3, 2)),
+            FLOATS,
+            differentiable=(0,),
+            ulps=64,
+            extremes=(0.0, -1.0, 1e4, -1e4, float("-inf"), float("nan")),
+        )
+        for op, build, reference in (
+            (nnet.Softmax, T.nnet.softmax, special.softmax),
+            (nnet.LogSoftmax, T.nnet.logsoftmax, special.log_softmax),
+        )
+    ),
+    Case(
+        nnet.Softmax,
+        lambda x: T.nnet.softmax(x, axis=0),
+        lambda x: special.softmax(x, axis=0),
+        one((3, 4), (1, 3), (2, 0)),
+        FLOATS,
+        differentiable=(0,),
+        ulps=64,
+        note="columns",
+    ),
+]
