@@ -39,7 +39,7 @@ CORE = [
     ["ops.control"],
     ["ops.composite"],
     ["ops"],
-    ["operators", "gradient", "evaluate", "printing"],
+    ["operators", "gradient", "evaluate", "printing", "pickling", "saving"],
     [""],
 ]
 

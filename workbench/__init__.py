@@ -17,7 +17,9 @@ from importlib import import_module
 from typing import Any
 
 from workbench import datasets, debug, tensor
-from workbench.compile.function import Function, function
+from workbench.compile.arguments import In, Out
+from workbench.compile.callable import Function
+from workbench.compile.function import function
 from workbench.compile.modes import Mode, get_mode
 from workbench.config import config
 from workbench.core.errors import (
@@ -39,6 +41,7 @@ from workbench.core.errors import (
 from workbench.core.gradient import grad
 from workbench.core.graph import Constant, Shared, Variable, clone, shared
 from workbench.core.printing import pp
+from workbench.core.saving import UntrustedFileError, dump, load
 from workbench.core.types import TensorType
 from workbench.viz.dot import pydotprint
 from workbench.viz.show import show

@@ -22,8 +22,8 @@ def model():
 
 def test_debug_gives_what_fast_run_gives(model):
     inputs, loss, updates, values = model
-    train = wb.function(inputs, loss, updates, mode="FAST_RUN")
-    checked = wb.function(inputs, loss, updates, mode="DEBUG")
+    train = wb.function(inputs, loss, updates=updates, mode="FAST_RUN")
+    checked = wb.function(inputs, loss, updates=updates, mode="DEBUG")
     start = [s.get_value() for s, _ in updates]
 
     wanted = train(*values), *(s.get_value() for s, _ in updates)
@@ -39,7 +39,7 @@ def test_debug_gives_what_fast_run_gives(model):
 def test_wrong_kernel_is_named_and_nothing_changes(model, monkeypatch):
     inputs, loss, updates, values = model
     monkeypatch.setattr(mathematics.Exp, "c_function", "1.001 * exp")
-    checked = wb.function(inputs, loss, updates, mode="DEBUG")
+    checked = wb.function(inputs, loss, updates=updates, mode="DEBUG")
     before = [s.get_value() for s, _ in updates]
 
     with pytest.raises(wb.VerificationError, match=r"kernel k\d computes") as caught:
@@ -62,7 +62,7 @@ def test_wrong_rewrite_is_told_from_a_wrong_kernel(model, monkeypatch):
     once = Rule("planted", "", planted.ops, lambda node, context: None if node.origin.rule else planted.rewrite(node, context),
                 planted.tags)  # fmt: skip
     monkeypatch.setattr(modes, "STAGES", (("canonical", [once]),))
-    checked = wb.function(inputs, loss, updates, mode="DEBUG")
+    checked = wb.function(inputs, loss, updates=updates, mode="DEBUG")
 
     with pytest.raises(wb.VerificationError, match="a rewrite changed") as caught:
         checked(*values)

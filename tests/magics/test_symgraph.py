@@ -7,7 +7,7 @@ import pytest
 
 InteractiveShell = pytest.importorskip("IPython").core.interactiveshell.InteractiveShell
 
-from workbench.compile import function
+from workbench.compile import callable as callables
 from workbench.config import config
 from workbench.magics.extension import (
     load_ipython_extension,
@@ -198,12 +198,12 @@ def test_help_is_registered_and_short(shell):
 
 def test_loading_twice_leaves_no_duplicates(shell):
     transformers = len(shell.input_transformers_cleanup)
-    hooks = len(function.on_created)
+    hooks = len(callables.on_created)
 
     load_ipython_extension(shell)
 
     assert len(shell.input_transformers_cleanup) == transformers
-    assert len(function.on_created) == hooks
+    assert len(callables.on_created) == hooks
 
 
 def test_unloading_takes_everything_away(shell):
@@ -225,11 +225,11 @@ def test_reset_forgets_panels(shell):
 
 
 def test_nothing_of_a_finished_cell_is_left_listening(shell):
-    hooks = len(function.on_created)
+    hooks = len(callables.on_created)
 
     run(shell, "%%symgraph --quiet\n1 / 0")
 
-    assert len(function.on_created) == hooks
+    assert len(callables.on_created) == hooks
 
 
 # --- line magics ---------------------------------------------------------------------

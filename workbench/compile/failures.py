@@ -34,7 +34,7 @@ from workbench.core.printing import plain
 from workbench.core.types import Array, TensorType
 
 if TYPE_CHECKING:
-    from workbench.compile.function import Function
+    from workbench.compile.callable import Function
 
 OUT_OF_MEMORY, SHAPE, INDEX, EMPTY = 1, 2, 3, 4  # enum wb_error_code
 

@@ -42,11 +42,11 @@ from workbench.core.ops.ufunc import Cast, DimShuffle
 from workbench.core.types import Array, TensorType, count
 
 if TYPE_CHECKING:
-    from workbench.compile.function import Function
+    from workbench.compile.callable import Function
 
 E = TypeVar("E", bound=WorkbenchError)
 
-INPUTS, UPDATES = (0, "inputs"), (2, "updates")
+INPUTS, UPDATES = (0, "inputs"), (3, "updates")
 """Where arguments of ``function`` stand in a call."""
 
 
@@ -348,20 +348,22 @@ def _dtype_cure(leaf: Variable, name: str, wanted: str) -> str:
     return f"declare {name} with dtype='{wanted}', or {cast}"
 
 
-def given_value(variable: Any, value: Any) -> Variable:
-    """What is given for a variable, as a variable of its type."""
+def given_value(variable: Any, value: Any, strict: bool = True) -> Variable:
+    """What is given for a variable, as a variable; of its type when `strict`."""
     if not isinstance(variable, Variable):
         report = Report(
             f"givens: a variable must be replaced, got {short(repr(variable))}.",
-            _argument(3, "givens"),
+            _argument(4, "givens"),
         )
         raise _error(ArgumentError, report)
     name = short(variable.label())
+    if not strict:
+        return as_variable(value)
     try:
         other = fitting_constant(value, variable)
     except (DTypeError, ShapeError) as error:
         report = Report(
-            f"givens: the value for {name} {error}.", _argument(3, "givens")
+            f"givens: the value for {name} {error}.", _argument(4, "givens")
         )
         report.add("made", _made(variable))
         raise _error(DTypeError, report) from None
@@ -370,11 +372,28 @@ def given_value(variable: Any, value: Any) -> Variable:
     given = short(other.label())
     report = Report(
         f"givens: {name} is {variable.type}, but {given} is {other.type}.",
-        _argument(3, "givens"),
+        _argument(4, "givens"),
     )
     rank = count(variable.ndim, "axis", "axes")
     cure = f"give it {variable.dtype} with {rank}; T.cast and dimshuffle help."
     raise _error(DTypeError, report.add("hint", cure))
+
+
+def check_swap(swap: Mapping[Any, Any], used: Sequence[Shared]) -> None:
+    """Raise when a copy of a function should use a shared variable of another type."""
+    for old, new in swap.items():
+        if not isinstance(new, Shared) or old not in used:
+            raise ArgumentError(
+                "swap takes shared variables of the function, each with the one to use in its place."
+            )
+        if old.type != new.type:
+            report = Report(
+                f"swap: {short(old.label())} is {old.type}, but {short(new.label())} is {new.type}.",
+                _here(),
+            )
+            raise _error(
+                UpdateTypeError, report.add("hint", "swap variables of one type.")
+            )
 
 
 def without_compiler(compilation: Compilation) -> Compilation:
@@ -389,14 +408,15 @@ def wrong_count(
     function: Function, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> ArgumentError:
     """The error for a wrong number of arguments."""
-    names = [short(v.name or f"argument {k}") for k, v in enumerate(function.inputs)]
+    arguments = function.arguments
+    names = [short(a.name or f"argument {k}") for k, a in enumerate(arguments)]
     listed = f" ({short(', '.join(names), 60)})" if names else ""
     given = len(args) + len(kwargs or ())
     text = f"{short(function.name)}() takes {count(len(names), 'argument', 'arguments')}{listed}, got {given}"
     missing = [
         n
-        for n, v in list(zip(names, function.inputs, strict=True))[len(args) :]
-        if v.name not in (kwargs or ())
+        for n, a in list(zip(names, arguments, strict=True))[len(args) :]
+        if a.default is None and a.name not in (kwargs or ())
     ]
     place = _here()
     if given > len(names):
@@ -413,7 +433,7 @@ def wrong_count(
 
 def unknown_keyword(function: Function, name: str) -> ArgumentError:
     """The error for a keyword that is no input, or one that was given already."""
-    names = [v.name for v in function.inputs if v.name]
+    names = [a.name for a in function.arguments if a.name]
     what, place = short(function.name), _argument(len(names), name)
     if name in names:
         return _error(

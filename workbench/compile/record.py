@@ -43,6 +43,10 @@ class Graph:
         """Every operation, each after those it needs."""
         return toposort(self.results, self.inputs)
 
+    def toposort(self) -> list[Apply]:
+        """The same under the name of the tradition."""
+        return self.nodes()
+
     def with_results(self, results: Sequence[Variable]) -> Graph:
         """The same graph with other expressions for outputs and new values."""
         n = len(self.outputs)

@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.compile import function as function_module
+from workbench.compile.callable import Function, backends
 from workbench.compile.failures import explained
-from workbench.compile.function import Function
 from workbench.compile.memory import reads_of
 from workbench.compile.pipeline import CProgram
 from workbench.core.errors import Report, VerificationError, WorkbenchError
@@ -229,4 +228,4 @@ def make(function: Function) -> Callable[..., Any] | None:
     return None if program is None else CheckedProgram(function, program)
 
 
-function_module.backends["debug"] = make
+backends["debug"] = make

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.compile import function
+from workbench.compile import callable as callables
 from workbench.config import config
 from workbench.core.graph import Variable, ancestors
 from workbench.magics.options import Option, nearest, parse, usage_error
@@ -99,8 +99,8 @@ class Watch:
                 self._undo.enter_context(config.change(mode=MODES[options["mode"]]))
             except ValueError as error:
                 raise usage_error()(f"{MAGIC}: --mode: {error}") from None
-        function.on_created.append(self.made.append)
-        self._undo.callback(_remove, function.on_created, self.made.append)
+        callables.on_created.append(self.made.append)
+        self._undo.callback(_remove, callables.on_created, self.made.append)
 
     def end(self) -> None:
         """Put everything back as it was before the cell."""

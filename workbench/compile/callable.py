@@ -1,0 +1,341 @@
+"""A compiled function: what is called, what it keeps, and what can be made of it.
+
+A call computes all outputs and all new values of shared variables first and puts the new
+values in place together at the end, so an exception or an interrupt leaves every shared
+variable as it was.
+
+Read next: :mod:`workbench.compile.pipeline`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from workbench.compile import failures, problems
+from workbench.compile.arguments import (
+    Argument,
+    Container,
+    find_container,
+    fit_arguments,
+)
+from workbench.compile.modes import Mode
+from workbench.compile.numpy_program import NumpyProgram
+from workbench.compile.pipeline import CProgram, optimise, record, record_c, try_c
+from workbench.compile.record import Graph, Step
+from workbench.core.errors import ArgumentError
+from workbench.core.graph import (
+    Shared,
+    Variable,
+    clone,
+    graph_inputs,
+)
+from workbench.core.types import Array
+
+on_created: list[Callable[[Function], None]] = []
+"""Called with every function made; the notebook magic listens here."""
+
+backends: dict[str, Callable[[Function], Callable[..., Any] | None]] = {}
+"""Further ways to run a function, by the back end of its mode: ``debug`` adds itself here."""
+
+
+class Function:
+    """A compiled function; call it with one value for each input, in order or by name.
+
+    Attributes
+    ----------
+    name
+        What it is called: as given, or the name it is assigned to.
+    calls
+        How many calls were begun; messages say which one failed.
+    inputs
+        The variables whose values a call takes.
+    compilation
+        The record of every stage: graphs, rewrites, kernels, source, times.
+    """
+
+    program: CProgram | None = None
+
+    def __init__(
+        self,
+        graph: Graph,
+        arguments: Sequence[Argument],
+        mode: Mode,
+        name: str,
+        form: str | tuple[str, ...],
+        measured: bool = False,
+    ) -> None:
+        self.arguments = tuple(arguments)
+        self.inputs = tuple(argument.variable for argument in arguments)
+        self.mode = mode
+        self.name = name
+        self.calls = 0
+        self.profile = CallProfile() if measured else None
+        self._form = form
+        self._subsets: dict[Any, Function] = {}
+        start = time.perf_counter()
+        after, steps = optimise(graph, mode)
+        self.compilation = record(
+            name, mode, graph, after, steps, {"rewrite": time.perf_counter() - start}
+        )
+        self._run = self._make_run(after)
+        for listener in list(on_created):
+            listener(self)
+
+    def _make_run(self, after: Graph) -> Callable[..., Any]:
+        maker = backends.get(self.mode.backend)
+        run = maker(self) if maker is not None else None
+        if run is None and self.mode.backend == "c":
+            program = self.compile_c()
+            run = self._runner(program) if program is not None else None
+        return NumpyProgram(self, after) if run is None else run
+
+    def _runner(self, program: CProgram) -> Callable[..., Any]:
+        return program.runner(self.conform, self.explain, self.is_single)
+
+    def compile_c(self) -> CProgram | None:
+        """Compile the optimised graph to a loaded C program; None, after a warning, when that cannot be."""
+        self.program = try_c(self.compilation.after, self.name)
+        if self.program is None:
+            self.compilation = problems.without_compiler(self.compilation)
+        else:
+            self.compilation = record_c(self.compilation, self.program)
+        return self.program
+
+    @property
+    def is_single(self) -> bool:
+        """Whether a call returns one array, not a collection."""
+        return self._form == "one"
+
+    def __call__(
+        self, *args: Any, output_subset: Sequence[Any] | None = None, **kwargs: Any
+    ) -> Any:
+        """The outputs for these inputs, in the form they were asked for; updates are applied.
+
+        With `output_subset`, numbers or names of outputs, only those are computed and
+        returned; all updates are still applied.
+        """
+        self.calls += 1
+        if output_subset is not None:
+            return self._subset(tuple(output_subset))(*args, **kwargs)
+        if self.profile is not None:
+            with self.profile:
+                result = self._run(*args, **kwargs)
+        else:
+            result = self._run(*args, **kwargs)
+        form = self._form
+        if form == "one" or form == "list":
+            return result
+        return None if form == "none" else dict(zip(form, result, strict=True))
+
+    # --- values it keeps, and other functions made of it ----------------------------------
+
+    def __getitem__(self, key: str | Variable) -> Array:
+        """A copy of a value the function keeps: a default or a shared variable, by name or variable."""
+        return self.container(key).value
+
+    def __setitem__(self, key: str | Variable, value: Any) -> None:
+        self.container(key).value = value
+
+    def container(self, key: str | Variable) -> Container:
+        """Where a default or a shared variable keeps its value."""
+        return find_container(key, self.arguments, self.get_shared())
+
+    def get_shared(self) -> list[Shared]:
+        """The shared variables that a call reads or updates."""
+        graph = self.compilation.before
+        states = [a.state for a in self.arguments]
+        leaves = [*graph_inputs(graph.results), *(s for s, _ in graph.updates)]
+        found = dict.fromkeys(v for v in leaves if isinstance(v, Shared))
+        return [v for v in found if v not in states]
+
+    def _subset(self, keys: tuple[Any, ...]) -> Function:
+        if keys not in self._subsets:
+            self._subsets[keys] = self._make_subset(keys)
+        return self._subsets[keys]
+
+    def _make_subset(self, keys: tuple[Any, ...]) -> Function:
+        outputs = self.compilation.before.outputs
+        names = self._form if isinstance(self._form, tuple) else range(len(outputs))
+        known = dict(zip(names, outputs, strict=True))
+        for key in keys:
+            if key not in known:
+                listed = ", ".join(map(repr, known))
+                raise ArgumentError(
+                    f"{self.name} has no output {key!r}; output_subset takes some of {listed}."
+                )
+        form: Any = keys if isinstance(self._form, tuple) else "list"
+        before = self.compilation.before
+        graph = Graph(before.inputs, tuple(known[k] for k in keys), before.updates)
+        return Function(graph, self.arguments, self.mode, self.name, form)
+
+    def copy(
+        self,
+        share_memory: bool = False,
+        swap: Mapping[Shared, Shared] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+        profile: bool | None = None,
+    ) -> Function:
+        """Another function that computes the same.
+
+        Parameters
+        ----------
+        share_memory
+            Accepted for the tradition's sake; two functions never share scratch memory.
+        swap
+            From shared variables to those that the copy uses in their place.
+        delete_updates
+            Leave out the updates of shared variables; states of inputs stay.
+        name
+            Of the copy; by default that of this function.
+        profile
+            Whether the copy counts and times its calls; by default as this function.
+
+        Raises
+        ------
+        UpdateTypeError
+            Two shared variables that are swapped differ in type.
+        """
+        replace: dict[Any, Any] = dict(swap or {})
+        problems.check_swap(replace, self.get_shared())
+        arguments = [argument.copy() for argument in self.arguments]
+        before = self.compilation.before
+        for old, new in zip(self.arguments, arguments, strict=True):
+            if old.state is not None and new.state is not None:
+                replace[old.state] = new.state
+        states = [a.state for a in arguments]
+        results = clone(before.results, replace)
+        n = len(before.outputs)
+        updates = [
+            (replace.get(shared, shared), new)
+            for (shared, _), new in zip(before.updates, results[n:], strict=True)
+        ]
+        kept = [(s, new) for s, new in updates if not delete_updates or s in states]
+        graph = Graph(before.inputs, tuple(results[:n]), tuple(kept))
+        measured = self.profile is not None if profile is None else profile
+        return Function(
+            graph, arguments, self.mode, name or self.name, self._form, measured
+        )
+
+    def free(self) -> None:
+        """Give back the memory that calls reuse; the next call takes it again."""
+        self._subsets.clear()
+        if self.program is not None and self.mode.backend == "c":
+            self._run = self._runner(self.program)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its graph, its inputs with their values, and its mode; compiled anew when loaded."""
+        return _restore, (
+            self.compilation.before,
+            self.arguments,
+            self.mode,
+            self.name,
+            self._form,
+            self.profile is not None,
+        )
+
+    @property
+    def maker(self) -> Maker:
+        """The optimised graph and the mode, under the names of the tradition."""
+        return Maker(self)
+
+    @property
+    def input_storage(self) -> list[Container]:
+        """For every input the container of its default; empty where it has none."""
+        return [Container(a.variable, a.default or []) for a in self.arguments]
+
+    @property
+    def source(self) -> str:
+        """The generated C; empty when NumPy runs the function."""
+        return self.compilation.source.text if self.compilation.source else ""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every rewrite, in order."""
+        return self.compilation.steps
+
+    @property
+    def updates(self) -> tuple[tuple[Shared, Variable], ...]:
+        """Shared variables and the expressions of their next values."""
+        return self.compilation.before.updates
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        """The expressions a call returns the values of."""
+        return self.compilation.before.outputs
+
+    def __repr__(self) -> str:
+        return f"<Function {self.compilation.summary()}>"
+
+    # --- arguments and failures ----------------------------------------------------------
+
+    def conform(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Array, ...]:
+        """Arguments as arrays of exactly the inputs' types.
+
+        Raises
+        ------
+        ArgumentError
+            Too few, too many or unknown ones.
+        DTypeError, ShapeError
+            One does not fit; nothing is ever rounded silently.
+        """
+        return fit_arguments(self, self.arguments, args, kwargs)
+
+    def explain(
+        self, failure: tuple[int, int, int, int, int], args: Sequence[Array]
+    ) -> None:
+        """Raise the error for a failure of the compiled program, with the user's line."""
+        failures.explain(self, failure, args)
+
+
+class CallProfile:
+    """How often a function was called, and for how long: what ``profile=True`` keeps.
+
+    Attributes
+    ----------
+    fct_callcount
+        Calls that were begun.
+    fct_call_time
+        Their time, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.fct_callcount = 0
+        self.fct_call_time = 0.0
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        self.fct_callcount += 1
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.fct_call_time += time.perf_counter() - self._start
+
+    def __repr__(self) -> str:
+        return f"<{self.fct_callcount} calls in {self.fct_call_time:.3g} s>"
+
+
+class Maker:
+    """What a function was made of: ``f.maker.fgraph`` is the optimised graph."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.fgraph = function.compilation.after
+        self.mode = function.mode
+        self.inputs = function.inputs
+        self.outputs = function.outputs
+
+
+def _restore(
+    graph: Graph,
+    arguments: Sequence[Argument],
+    mode: Mode,
+    name: str,
+    form: str | tuple[str, ...],
+    measured: bool,
+) -> Function:
+    return Function(graph, arguments, mode, name, form, measured)
