@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from workbench.core.graph import Apply, Constant, Variable, graph_inputs, toposort
-from workbench.core.op import Composite, Elementwise, Op, Opaque
+from workbench.core.op import Composite, Elementwise, Op
 from workbench.core.ops.elementwise import (
     Abs,
     Ceil,
@@ -33,9 +33,11 @@ from workbench.core.ops.elementwise import (
     Switch,
     Trunc,
 )
-from workbench.core.ops.indexing import Put, PutSlice
+from workbench.core.ops.gathering import Put
+from workbench.core.ops.linalg import Dot
 from workbench.core.ops.mathematics import Cosh, Exp, Exp2, Expm1, Pow, Sigmoid, Sinh
 from workbench.core.ops.reduction import ArgMax, ArgMin, Max, Min, Prod, Sum
+from workbench.core.ops.slicing import PutSlice
 from workbench.core.ops.ufunc import Cast
 
 Array = np.ndarray
@@ -85,6 +87,8 @@ def _difference(
         return f"shape {have.shape}, not {want.shape}", ""
     if not want.size:
         return None
+    if want.dtype.kind == "c":
+        return _difference(_parts(want), _parts(have), [_parts(o) for o in others])
     runs = np.stack([want, *others])
     with np.errstate(all="ignore"):
         if want.dtype.kind == "f":
@@ -108,6 +112,11 @@ def _difference(
     if want.dtype.kind == "f":
         detail += f" within {allowed[place]!r}"
     return f"{int(wrong.sum())} of {want.size} elements", detail
+
+
+def _parts(numbers: Array) -> Array:
+    """Complex numbers as pairs of floats, along a new last axis."""
+    return np.stack([numbers.real, numbers.imag], axis=-1)
 
 
 def _same(a: Array, b: Array) -> Array:
@@ -160,7 +169,9 @@ def disturbed_run(
             if isinstance(node.op, Composite):
                 free = [Variable(v.type) for v in node.inputs]
                 results = disturbed_run(
-                    [node.op.expand(*free)], dict(zip(free, inputs, strict=True)), rng
+                    node.op.expansion(node.op.make_node(*free)),
+                    dict(zip(free, inputs, strict=True)),
+                    rng,
                 )
             else:
                 results = _disturb(node, inputs, rng)
@@ -175,13 +186,18 @@ def _disturb(
     op = node.op
     if isinstance(op, Sum | Prod) and inputs[0].dtype.kind == "f":
         inputs = [_reordered(inputs[0], op.axes, rng)]
-    (result,) = op.evaluate(node, inputs)
+    results = op.evaluate(node, inputs)
+    if len(results) > 1:
+        return results
+    (result,) = results
+    if result.dtype.kind == "c" and isinstance(op, Elementwise):
+        return [_away(result, rng)]
     if result.dtype.kind != "f" or isinstance(op, EXACT):
         return [result]
     eps = float(np.finfo(result.dtype).eps)
     noise = rng.uniform(-1, 1, result.shape)
     # Which zero is chosen is open, and so is whether a sum of zeros starts from 0.
-    if isinstance(op, CHOOSING) or isinstance(op, Sum | Opaque):
+    if isinstance(op, CHOOSING) or isinstance(op, Sum | Dot):
         flipped = np.where(rng.random(result.shape) < 0.5, -result, result)
         result = np.where(result == 0, flipped, result)
     if isinstance(op, Sum):
@@ -189,7 +205,7 @@ def _disturb(
         n = x.size // max(result.size, 1)
         wide = np.abs(x.astype("float64"))
         away = noise * 8 * n * eps * np.sum(wide, axis=op.axes)
-    elif isinstance(op, Opaque):
+    elif isinstance(op, Dot):
         x, y = (np.abs(v.astype("float64")) for v in inputs)
         away = noise * 8 * x.shape[-1] * eps * np.dot(x, y)
     elif isinstance(op, PutSlice | Put) and op.add:
@@ -210,11 +226,19 @@ def _disturb(
         return [result]
     moved = (result + away).astype(result.dtype)
     moved = np.where(np.isfinite(moved) & (result != 0), moved, result)
-    if isinstance(op, Sum | Opaque):
+    if isinstance(op, Sum | Dot):
         moved = np.where((result == 0) & (away != 0), away, moved)
     if isinstance(op, EXPONENTIAL):
         moved = _at_the_edge(moved, inputs, rng)
     return [np.asarray(moved, result.dtype)]
+
+
+def _away(numbers: Array, rng: np.random.Generator) -> Array:
+    """Complex numbers off by a few units of the last place of their absolute value."""
+    away = ULPS * np.spacing(np.abs(numbers))
+    noise = rng.uniform(-1, 1, numbers.shape) + 1j * rng.uniform(-1, 1, numbers.shape)
+    moved = (numbers + away * noise).astype(numbers.dtype)
+    return np.where(np.isfinite(moved) & (numbers != 0), moved, numbers)
 
 
 def _at_the_edge(

@@ -1,8 +1,7 @@
-"""Symbolic gradients against differences of values.
+"""Symbolic derivatives of any op against differences of values, and against each other.
 
-The derivative of a random weighted sum of the output is compared with the five-point
-formula, whose error is of fourth order in the step: with a step of 1e-3 about 1e-12,
-as large as rounding, so that a relative error of 1e-6 is a wrong formula.
+The differences are those of the public :func:`workbench.verify_grad`; see there why a
+relative error of 1e-6 is a wrong formula.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,47 +9,28 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import workbench.tensor as T
+from workbench.core.derivatives import jvp, vjp
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Variable
-from workbench.core.types import TensorType
+from workbench.debug.gradients import (
+    TOLERANCE,
+    WIDEST,
+    check_close,
+    compiled,
+    differences,
+    inputs_like,
+    like,
+    random_like,
+    weighted,
+)
 
-STEP = 1e-3
-TOLERANCE = {"float64": 1e-6, "float32": 1e-3}
-
-
-def inputs_like(arrays: Sequence[np.ndarray], floats: str) -> list[Variable]:
-    """Inputs for such arrays, the floats of dtype `floats`; sizes of 1 are declared."""
-    return [
-        Variable(
-            TensorType(
-                floats if a.dtype.kind == "f" else a.dtype.name,
-                tuple(1 if size == 1 else None for size in a.shape),
-            ),
-            f"x{i}",
-        )
-        for i, a in enumerate(arrays)
-    ]
-
-
-def five_point(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
-    """The gradient of `f` at `x` from four values for each element."""
-    x = np.array(x, "float64")
-    gradient = np.zeros(x.shape)
-    for place in np.ndindex(x.shape):
-        at = x[place]
-        h = STEP * max(1.0, abs(at))
-        values = []
-        for steps in (-2, -1, 1, 2):
-            x[place] = at + steps * h
-            values.append(f(x))
-        x[place] = at
-        gradient[place] = np.dot([1, -8, 8, -1], values) / (12 * h)
-    return gradient
+Array = np.ndarray
+Build = Callable[..., Variable]
 
 
 def verify_grad(
-    build: Callable[..., Variable],
-    arrays: Sequence[np.ndarray],
+    build: Build,
+    arrays: Sequence[Array],
     wrt: Sequence[int] | None = None,
     dtype: str = "float64",
     order: int = 1,
@@ -69,49 +49,105 @@ def verify_grad(
     order
         2 checks the gradient of the gradient.
     """
-    if wrt is None:
-        wrt = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
-    rounded = [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
-    exact = [a.astype("float64") if a.dtype.kind == "f" else a for a in rounded]
-    variables, plain = inputs_like(rounded, dtype), inputs_like(exact, "float64")
-    cost = _cost(build, variables, rounded, wrt, order, seed)
-    plain_cost = _cost(build, plain, exact, wrt, order, seed)
-    symbolic = T.grad(cost, [variables[i] for i in wrt], disconnected_inputs="ignore")
-
-    got = evaluate(symbolic, dict(zip(variables, rounded, strict=True)))
-
-    for i, found in zip(wrt, got, strict=True):
-
-        def value(x: np.ndarray, i: int = i) -> float:
-            changed = [*exact[:i], x, *exact[i + 1 :]]
-            values = dict(zip(plain, changed, strict=True))
-            return float(evaluate([plain_cost], values)[0])
-
-        expected = five_point(value, exact[i])
-        assert found.dtype == variables[i].dtype, f"gradient {i} is {found.dtype}"
-        assert found.shape == expected.shape, f"gradient {i} has shape {found.shape}"
-        error = np.abs(found - expected) / (1 + np.abs(expected))
-        assert np.all(error <= TOLERANCE[dtype]), (
-            f"gradient {i} at {exact}:\n{found}\nshould be\n{expected}"
+    arrays, wrt = rounded(arrays, dtype), floats(arrays) if wrt is None else wrt
+    rng = np.random.default_rng(seed)
+    if order == 2:
+        variables = inputs_like(arrays)
+        (value,) = compiled(variables, [build(*variables)], None)(arrays)
+        like_these = [value, *(arrays[i] for i in wrt)]
+        build = gradient_of(build, wrt, [random_like(rng, a) for a in like_these])
+    variables, plain = inputs_like(arrays), inputs_like(arrays, widen=True)
+    output, plain_output = build(*variables), build(*plain)
+    w, plain_w = like(output, "weights"), like(plain_output, "weights")
+    (value,) = compiled(variables, [output], None)(arrays)
+    weights = random_like(rng, value)
+    targets = [variables[i] for i in wrt]
+    gradients = T.grad(weighted(output, w), targets, disconnected_inputs="ignore")
+    found = compiled([*variables, w], gradients, None)([*arrays, weights])
+    cost = compiled([*plain, plain_w], [weighted(plain_output, plain_w)], None)
+    for i, gradient in zip(wrt, found, strict=True):
+        expected = differences(cost, [*arrays, weights], i)
+        tolerance = TOLERANCE[dtype]
+        check_close(
+            i, variables[i], gradient, expected, arrays[i], tolerance, tolerance
         )
 
 
-def _cost(
-    build: Callable[..., Variable],
-    variables: Sequence[Variable],
-    arrays: Sequence[np.ndarray],
-    wrt: Sequence[int],
-    order: int,
-    seed: int,
-) -> Variable:
-    """A scalar made of the output; for the second order, of its gradients."""
+def verify_forward(
+    build: Build,
+    arrays: Sequence[Array],
+    wrt: Sequence[int] | None = None,
+    dtype: str = "float64",
+    seed: int = 0,
+) -> None:
+    """Check the forward derivative J v: <u, J v> is <Jᵀ u, v>, and the difference along v."""
+    arrays, wrt = rounded(arrays, dtype), floats(arrays) if wrt is None else wrt
+    rng = np.random.default_rng(seed)
+    variables = inputs_like(arrays)
     output = build(*variables)
-    values = dict(zip(variables, arrays, strict=True))
-    shape = evaluate([output], values)[0].shape
-    weights = np.random.default_rng(seed).uniform(0.5, 1.5, shape)
-    cost = T.sum(output * T.constant(weights.astype(output.dtype)))
-    if order == 1:
-        return cost
     targets = [variables[i] for i in wrt]
-    gradients = T.grad(cost, targets, disconnected_inputs="ignore")
-    return T.stack([T.sum(T.sin(g + 0.3)) for g in gradients]).sum()
+    tangents = [like(v, f"v{v.name}") for v in targets]
+    u = like(output, "u")
+    forward = jvp(output, targets, tangents, "ignore")
+    backward = vjp(output, targets, u, disconnected_inputs="ignore")
+    (value,) = evaluate([output], dict(zip(variables, arrays, strict=True)))
+    chosen = [random_like(rng, arrays[i]) for i in wrt]
+    weights = random_like(rng, value)
+    given = dict(zip([*variables, *tangents], [*arrays, *chosen], strict=True))
+
+    along, *pulled = evaluate([forward, *backward], given | {u: weights})
+
+    assert along.dtype == value.dtype and along.shape == value.shape
+    left, size = inner(weights, along), np.sum(np.abs(weights * along))
+    right = sum(inner(p, v) for p, v in zip(pulled, chosen, strict=True))
+    size += sum(np.sum(np.abs(p * v)) for p, v in zip(pulled, chosen, strict=True))
+    eps = np.finfo(dtype).eps
+    assert abs(left - right) <= 100 * eps * (1 + size), f"{left} but {right}: {arrays}"
+    expected = along_line(build, arrays, wrt, chosen)
+    tolerance = TOLERANCE[dtype]
+    check_close(0, output, along, expected, value, tolerance, tolerance)
+
+
+def along_line(
+    build: Build, arrays: Sequence[Array], wrt: Sequence[int], along: Sequence[Array]
+) -> Array:
+    """The change of the output along a direction, from five points."""
+    plain = inputs_like(arrays, widen=True)
+    output = build(*plain)
+
+    def at(step: float) -> Array:
+        moved = [a.astype(WIDEST.get(a.dtype.kind, a.dtype)) for a in arrays]
+        for i, v in zip(wrt, along, strict=True):
+            moved[i] = moved[i] + step * v.astype(moved[i].dtype)
+        return evaluate([output], dict(zip(plain, moved, strict=True)))[0]
+
+    h = 1e-4
+    return (at(-2 * h) - 8 * at(-h) + 8 * at(h) - at(2 * h)) / (12 * h)
+
+
+def gradient_of(build: Build, wrt: Sequence[int], weights: Sequence[Array]) -> Build:
+    """A weighted sum of the gradients of a weighted sum: its gradient is of second order."""
+
+    def built(*variables: Variable) -> Variable:
+        cost = weighted(build(*variables), T.constant(weights[0]))
+        targets = [variables[i] for i in wrt]
+        gradients = T.grad(cost, targets, disconnected_inputs="ignore")
+        parts = zip(gradients, map(T.constant, weights[1:]), strict=True)
+        return T.stack([weighted(g, w) for g, w in parts]).sum()
+
+    return built
+
+
+def inner(a: Array, b: Array) -> float:
+    """The real inner product."""
+    return float(np.sum(np.real(np.conj(a) * b)))
+
+
+def rounded(arrays: Sequence[Array], dtype: str) -> list[Array]:
+    """The arrays, their floats as `dtype`."""
+    return [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
+
+
+def floats(arrays: Sequence[Array]) -> list[int]:
+    """Which arrays a derivative is taken by."""
+    return [i for i, a in enumerate(arrays) if a.dtype.kind in "fc"]

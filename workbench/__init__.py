@@ -21,10 +21,25 @@ from workbench.compile.arguments import In, Out
 from workbench.compile.callable import Function
 from workbench.compile.function import function
 from workbench.compile.modes import Mode, get_mode
+from workbench.compile.rewrite import identity, node_rule
+from workbench.compile.rewriting import rewrite_graph
+from workbench.compile.rules import add_rule, remove_rule
 from workbench.config import config
+from workbench.core.batching import vectorize, vectorize_graph
+from workbench.core.derivatives import (
+    Lop,
+    Rop,
+    hessian,
+    hessian_vector_product,
+    jacobian,
+    jvp,
+    vjp,
+)
 from workbench.core.errors import (
     ArgumentError,
+    AxisError,
     CompileError,
+    ConditionError,
     DisconnectedInputError,
     DTypeError,
     GradientError,
@@ -37,12 +52,43 @@ from workbench.core.errors import (
     UpdateTypeError,
     VerificationError,
     WorkbenchError,
+    ZeroStepError,
 )
-from workbench.core.gradient import grad
-from workbench.core.graph import Constant, Shared, Variable, clone, shared
+from workbench.core.extending import as_op, elementwise
+from workbench.core.gradient import grad, subgraph_grad
+from workbench.core.graph import (
+    Constant,
+    Shared,
+    Variable,
+    ancestors,
+    graph_inputs,
+    shared,
+    toposort,
+)
+from workbench.core.op import Elementwise, Op, Opaque
+from workbench.core.ops.blocks import OpFromGraph
 from workbench.core.printing import pp
+from workbench.core.replacing import (
+    clone,
+    clone_replace,
+    equal_computations,
+    graph_replace,
+    is_same_graph,
+)
 from workbench.core.saving import UntrustedFileError, dump, load
 from workbench.core.types import TensorType
+from workbench.core.walks import (
+    applys_between,
+    explicit_graph_inputs,
+    io_toposort,
+    orphans_between,
+    truncated_graph_inputs,
+    vars_between,
+)
+from workbench.debug.check_op import check_op
+from workbench.debug.check_rule import check_rule
+from workbench.debug.gradients import verify_grad
+from workbench.tensor import gradient
 from workbench.viz.dot import pydotprint
 from workbench.viz.show import show
 from workbench.viz.text import debugprint

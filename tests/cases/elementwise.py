@@ -1,5 +1,7 @@
 """Rows for functions of single elements."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import special
 
@@ -13,6 +15,7 @@ from tests.cases.base import (
     INTS,
     NUMBERS,
     REAL,
+    Array,
     Case,
     Values,
     binary,
@@ -22,7 +25,49 @@ from tests.cases.base import (
     unary,
     wide,
 )
-from workbench.core.ops import elementwise, mathematics, ufunc
+from workbench.core.graph import Variable
+from workbench.core.ops import (
+    complexes,
+    elementwise,
+    floats,
+    integers,
+    mathematics,
+    rounding,
+    ufunc,
+)
+
+
+def off_tenths(rng: np.random.Generator, dtype: str, shape: Sequence[int]) -> Array:
+    """Values a fifth to three tenths above tenths; for integers, any from -60 to 60."""
+    if np.dtype(dtype).kind in "iu":
+        return rng.integers(0 if dtype[0] == "u" else -60, 60, shape).astype(dtype)
+    parts = rng.choice([0.02, 0.03], shape)
+    return (rng.integers(-20, 20, shape) * 0.1 + parts).astype(dtype)
+
+
+def whole(rng: np.random.Generator, dtype: str, shape: Sequence[int]) -> Array:
+    """Any integers of the dtype, its extremes, and small ones."""
+    limits = np.iinfo(dtype)
+    drawn = rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    small = rng.integers(-2 if limits.min else 0, limits.bits + 2, shape).astype(dtype)
+    ends = rng.choice([limits.min, limits.max, 0], shape).astype(dtype)
+    return np.where(rng.random(shape) < 0.5, small, np.where(drawn % 2, drawn, ends))
+
+
+def conj_of(x: Variable) -> Variable:
+    """The op itself: the function leaves real numbers alone."""
+    return ufunc.apply(elementwise.Conj(), x)
+
+
+def real_of(x: Variable) -> Variable:
+    """The real part of a number made complex."""
+    return T.cast(T.real(T.complex(x, 2 * x)), x.dtype)
+
+
+def imag_of(x: Variable) -> Variable:
+    """The imaginary part of a number made complex."""
+    return T.cast(T.imag(T.complex(2 * x, x)), x.dtype)
+
 
 ELEMENTWISE = [
     binary(elementwise.Add, T.add, np.add),
@@ -60,9 +105,32 @@ ELEMENTWISE = [
         Values(0.5, 2),
         note="negative",
     ),
-    unary(elementwise.Sign, T.sign, np.sign, REAL, Values(0.5, 2), smooth=False),
+    unary(
+        elementwise.Sign,
+        T.sign,
+        np.sign,
+        REAL + COMPLEXES,
+        Values(0.5, 2),
+        smooth=False,
+    ),
+    unary(elementwise.Conj, conj_of, np.conjugate, ALL),
+    unary(complexes.Imag, imag_of, np.array, FLOATS),
+    unary(ufunc.Real, real_of, np.array, FLOATS),
+    binary(
+        complexes.Complex,
+        lambda x, y: T.abs(T.complex(x, y)),
+        lambda x, y: np.hypot(*(v.astype(np.result_type(v, "f")) for v in (x, y))),
+        FLOATS,
+        (Values(0.5, 2), Values(0.5, 2)),
+    ),
     unary(elementwise.Sqr, T.sqr, np.square, ALL),
-    unary(elementwise.Reciprocal, T.reciprocal, np.reciprocal, REAL, Values(0.5, 2)),
+    unary(
+        elementwise.Reciprocal,
+        T.reciprocal,
+        np.reciprocal,
+        REAL + COMPLEXES,
+        Values(0.5, 2),
+    ),
     binary(
         elementwise.Maximum,
         T.maximum,
@@ -82,7 +150,43 @@ ELEMENTWISE = [
     unary(elementwise.Floor, T.floor, np.floor, REAL, off_integers, smooth=False),
     unary(elementwise.Ceil, T.ceil, np.ceil, REAL, off_integers, smooth=False),
     unary(elementwise.Trunc, T.trunc, np.trunc, REAL, off_integers, smooth=False),
-    unary(elementwise.Rint, T.round, np.rint, FLOATS, off_integers, smooth=False),
+    unary(elementwise.Rint, T.rint, np.rint, REAL, off_integers, smooth=False),
+    unary(
+        elementwise.Rint,
+        T.round,
+        np.round,
+        BOOL + FLOATS + COMPLEXES,
+        off_integers,
+        smooth=False,
+        note="round",
+    ),
+    unary(
+        elementwise.Rint,
+        lambda x: T.round(x, 1),
+        lambda x: np.round(x, 1),
+        FLOATS + COMPLEXES,
+        off_tenths,
+        smooth=False,
+        note="decimals",
+    ),
+    unary(
+        elementwise.Rint,
+        lambda x: T.round(x, -1),
+        lambda x: np.round(x, -1),
+        REAL,
+        off_tenths,
+        smooth=False,
+        note="tens",
+    ),
+    unary(
+        rounding.RoundHalfAway,
+        lambda x: T.round(x, mode="half_away_from_zero"),
+        wide(lambda x: np.sign(x) * np.floor(np.abs(x) + np.longdouble(0.5))),
+        FLOATS,
+        off_integers,
+        smooth=False,
+        extremes=(*EXTREMES, 2.5, -2.5, 0.49999999999999994, 4503599627370497.0),
+    ),
     test_of(elementwise.Eq, T.eq, np.equal),
     test_of(elementwise.Neq, T.neq, np.not_equal),
     test_of(elementwise.Lt, T.lt, np.less),
@@ -151,26 +255,106 @@ ELEMENTWISE = [
         (Values(0.5, 2), Values(0.5, 2)),
     ),
     binary(mathematics.LogAddExp, T.logaddexp, np.logaddexp, FLOATS),
+    binary(mathematics.LogAddExp2, T.logaddexp2, np.logaddexp2, FLOATS),
+    unary(mathematics.Sinc, T.sinc, np.sinc, REAL + COMPLEXES),
+    unary(
+        mathematics.Sinc,
+        T.sinc,
+        np.sinc,
+        FLOATS,
+        Values(-0.05, 0.05),
+        note="near 0",
+    ),
+    unary(floats.IsFinite, T.isfinite, np.isfinite, ALL, differentiable=()),
+    unary(floats.Signbit, T.signbit, np.signbit, BOOL + REAL, differentiable=()),
+    binary(floats.Copysign, T.copysign, np.copysign, BOOL + REAL, smooth=False),
+    unary(floats.Fabs, T.fabs, np.fabs, BOOL + REAL, Values(0.5, 2)),
+    binary(
+        floats.Fmod,
+        T.fmod,
+        np.fmod,
+        BOOL + REAL,
+        (off_integers, Values(1, 1)),
+        differentiable=(0,),
+    ),
+    *(
+        binary(op, ours, theirs, ALL, (Values(-1, 0), Values(0.1, 1)), smooth=False)
+        for op, ours, theirs in (
+            (floats.Fmax, T.fmax, np.fmax),
+            (floats.Fmin, T.fmin, np.fmin),
+        )
+    ),
+    binary(
+        floats.Heaviside,
+        T.heaviside,
+        np.heaviside,
+        BOOL + REAL,
+        (Values(0.5, 2), Values()),
+        smooth=False,
+    ),
+    binary(
+        floats.Hypot, T.hypot, np.hypot, BOOL + REAL, (Values(0.5, 2), Values(0.5, 2))
+    ),
+    unary(floats.Cbrt, T.cbrt, np.cbrt, BOOL + REAL, Values(0.3, 3)),
+    unary(floats.Deg2rad, T.deg2rad, np.deg2rad, BOOL + REAL),
+    unary(floats.Rad2deg, T.rad2deg, np.rad2deg, BOOL + REAL),
+    *(
+        binary(op, ours, theirs, INTS, (whole, whole), differentiable=(), extremes=())
+        for op, ours, theirs in (
+            (integers.LeftShift, T.left_shift, np.left_shift),
+            (integers.RightShift, T.right_shift, np.right_shift),
+            (integers.Gcd, T.gcd, np.gcd),
+            (integers.Lcm, T.lcm, np.lcm),
+        )
+    ),
     unary(mathematics.Exp, T.exp, np.exp, FLOATS + COMPLEXES),
-    unary(mathematics.Exp2, T.exp2, np.exp2),
-    unary(mathematics.Expm1, T.expm1, np.expm1),
-    unary(mathematics.Log, T.log, np.log, domain=Values(0.3, 3)),
-    unary(mathematics.Log2, T.log2, np.log2, domain=Values(0.3, 3)),
-    unary(mathematics.Log10, T.log10, np.log10, domain=Values(0.3, 3)),
-    unary(mathematics.Log1p, T.log1p, np.log1p, domain=Values(-0.5, 3)),
-    unary(mathematics.Sqrt, T.sqrt, np.sqrt, domain=Values(0.3, 3)),
-    unary(mathematics.Sin, T.sin, np.sin),
-    unary(mathematics.Cos, T.cos, np.cos),
-    unary(mathematics.Tan, T.tan, np.tan, domain=Values(-1, 1)),
-    unary(mathematics.Arcsin, T.arcsin, np.arcsin, domain=Values(-0.8, 0.8)),
-    unary(mathematics.Arccos, T.arccos, np.arccos, domain=Values(-0.8, 0.8)),
-    unary(mathematics.Arctan, T.arctan, np.arctan),
-    unary(mathematics.Sinh, T.sinh, np.sinh),
-    unary(mathematics.Cosh, T.cosh, np.cosh),
-    unary(mathematics.Tanh, T.tanh, np.tanh),
-    unary(mathematics.Arcsinh, T.arcsinh, np.arcsinh),
-    unary(mathematics.Arccosh, T.arccosh, np.arccosh, domain=Values(1.3, 3)),
-    unary(mathematics.Arctanh, T.arctanh, np.arctanh, domain=Values(-0.8, 0.8)),
+    unary(mathematics.Exp2, T.exp2, np.exp2, FLOATS + COMPLEXES),
+    unary(mathematics.Expm1, T.expm1, np.expm1, FLOATS + COMPLEXES),
+    unary(mathematics.Log, T.log, np.log, FLOATS + COMPLEXES, domain=Values(0.3, 3)),
+    unary(mathematics.Log2, T.log2, np.log2, FLOATS + COMPLEXES, domain=Values(0.3, 3)),
+    unary(
+        mathematics.Log10, T.log10, np.log10, FLOATS + COMPLEXES, domain=Values(0.3, 3)
+    ),
+    unary(
+        mathematics.Log1p, T.log1p, np.log1p, FLOATS + COMPLEXES, domain=Values(-0.5, 3)
+    ),
+    unary(mathematics.Sqrt, T.sqrt, np.sqrt, FLOATS + COMPLEXES, domain=Values(0.3, 3)),
+    unary(mathematics.Sin, T.sin, np.sin, FLOATS + COMPLEXES),
+    unary(mathematics.Cos, T.cos, np.cos, FLOATS + COMPLEXES),
+    unary(mathematics.Tan, T.tan, np.tan, FLOATS + COMPLEXES, domain=Values(-1, 1)),
+    unary(
+        mathematics.Arcsin,
+        T.arcsin,
+        np.arcsin,
+        FLOATS + COMPLEXES,
+        domain=Values(-0.8, 0.8),
+    ),
+    unary(
+        mathematics.Arccos,
+        T.arccos,
+        np.arccos,
+        FLOATS + COMPLEXES,
+        domain=Values(-0.8, 0.8),
+    ),
+    unary(mathematics.Arctan, T.arctan, np.arctan, FLOATS + COMPLEXES),
+    unary(mathematics.Sinh, T.sinh, np.sinh, FLOATS + COMPLEXES),
+    unary(mathematics.Cosh, T.cosh, np.cosh, FLOATS + COMPLEXES),
+    unary(mathematics.Tanh, T.tanh, np.tanh, FLOATS + COMPLEXES),
+    unary(mathematics.Arcsinh, T.arcsinh, np.arcsinh, FLOATS + COMPLEXES),
+    unary(
+        mathematics.Arccosh,
+        T.arccosh,
+        np.arccosh,
+        FLOATS + COMPLEXES,
+        domain=Values(1.3, 3),
+    ),
+    unary(
+        mathematics.Arctanh,
+        T.arctanh,
+        np.arctanh,
+        FLOATS + COMPLEXES,
+        domain=Values(-0.8, 0.8),
+    ),
     unary(mathematics.Sigmoid, T.sigmoid, wide(special.expit), domain=Values(-5, 5)),
     unary(
         mathematics.Softplus,

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 import workbench.tensor as T
-from tests.cases.base import Array, Case, Places, Values, one
-from workbench.core.ops import indexing
+from tests.cases.base import EXTREMES, Array, Case, Places, Values, flags, one
+from workbench.core.ops import gathering, joining, masks, places, slicing
 
 
 def with_set(x: Array, key: Any, part: Any) -> Array:
@@ -25,16 +25,35 @@ def places_of(i: Array) -> tuple[Any, ...]:
     return np.arange(len(i)), i
 
 
+def nonzero_step(rng: np.random.Generator, dtype: str, shape: Any) -> Array:
+    return np.array(rng.choice([-3, -2, -1, 1, 2, 3]))
+
+
+def some_zeros(rng: np.random.Generator, dtype: str, shape: Any) -> Array:
+    return np.where(flags(rng, dtype, shape), Values()(rng, dtype, shape), 0).astype(
+        dtype
+    )
+
+
+def last_writers(i: Array, j: Array, m: Array, n: Array) -> Array:
+    i, j = np.broadcast_arrays(i, j)
+    named = list(zip((i % m).ravel(), (j % n).ravel(), strict=True))
+    last = {place: number for number, place in enumerate(named)}
+    return np.array(
+        [last[place] == number for number, place in enumerate(named)], bool
+    ).reshape(i.shape)
+
+
 INDEXING = [
     Case(
-        indexing.Slice,
+        slicing.Slice,
         lambda x: x[1:, ::-2],
         lambda x: x[1:, ::-2],
         one((3, 5), (1, 1), (0, 4)),
         differentiable=(0,),
     ),
     Case(
-        indexing.Slice,
+        slicing.Slice,
         lambda x: x[-1, 1:-1],
         lambda x: x[-1, 1:-1],
         one((3, 5), (1, 1), (2, 0)),
@@ -42,7 +61,7 @@ INDEXING = [
         note="place",
     ),
     Case(
-        indexing.Slice,
+        slicing.Slice,
         lambda x, i, j: x[i:j],
         lambda x, i, j: x[int(i) : int(j)],
         (((7,), (), ()), ((0, 2), (), ()), ((3, 2), (), ())),
@@ -51,7 +70,7 @@ INDEXING = [
         note="symbolic",
     ),
     Case(
-        indexing.Slice,
+        slicing.Slice,
         lambda x, i, j: x[j:i:-2],
         lambda x, i, j: x[int(j) : int(i) : -2],
         (((7,), (), ()), ((0, 2), (), ())),
@@ -60,7 +79,25 @@ INDEXING = [
         note="backwards",
     ),
     Case(
-        indexing.PutSlice,
+        slicing.Slice,
+        lambda x, i, j, k: x[i:j:k],
+        lambda x, i, j, k: x[int(i) : int(j) : int(k)],
+        (((7,), (), (), ()), ((0, 2), (), (), ()), ((1,), (), (), ())),
+        makers=(Values(), Places(-8, 8), Places(-8, 8), nonzero_step),
+        differentiable=(0,),
+        note="symbolic step",
+    ),
+    Case(
+        slicing.PutSlice,
+        lambda x, y, k: T.inc_subtensor(x[::k], y),
+        lambda x, y, k: with_added(x, np.s_[:: int(k)], y),
+        (((7, 2), (2,), ()), ((1,), (), ())),
+        makers=(Values(), Values(), nonzero_step),
+        differentiable=(0, 1),
+        note="symbolic step",
+    ),
+    Case(
+        slicing.PutSlice,
         lambda x, y: T.set_subtensor(x[1:], y),
         lambda x, y: with_set(x, np.s_[1:], y),
         (((3, 4), (2, 4)), ((3, 4), ()), ((1, 2), (0, 2)), ((4, 3), (1, 3))),
@@ -68,7 +105,7 @@ INDEXING = [
         note="set",
     ),
     Case(
-        indexing.PutSlice,
+        slicing.PutSlice,
         lambda x, y: T.inc_subtensor(x[::-2, 0], y),
         lambda x, y: with_added(x, np.s_[::-2, 0], y),
         (((3, 4), (2,)), ((4, 4), ()), ((0, 2), (0,))),
@@ -76,7 +113,7 @@ INDEXING = [
         note="add",
     ),
     Case(
-        indexing.Take,
+        gathering.Take,
         lambda x, i: x[i],
         lambda x, i: x[i],
         (
@@ -90,7 +127,7 @@ INDEXING = [
         differentiable=(0,),
     ),
     Case(
-        indexing.Take,
+        gathering.Take,
         lambda x, i: x[T.arange(i.shape[0]), i],
         lambda x, i: x[places_of(i)],
         (((5, 4), (5,)), ((6, 4), (3,))),
@@ -99,7 +136,7 @@ INDEXING = [
         note="rows",
     ),
     Case(
-        indexing.Put,
+        gathering.Put,
         lambda x, y, i: T.inc_subtensor(x[i], y),
         lambda x, y, i: with_added(x, i, y),
         (
@@ -113,7 +150,7 @@ INDEXING = [
         note="add",
     ),
     Case(
-        indexing.Put,
+        gathering.Put,
         lambda x, y, i: T.set_subtensor(x[T.arange(i.shape[0]), i], y),
         lambda x, y, i: with_set(x, places_of(i), y),
         (((5, 4), (3,), (3,)), ((3, 4), (), (3,))),
@@ -122,22 +159,81 @@ INDEXING = [
         note="set",
     ),
     Case(
-        indexing.OneHot,
-        indexing.OneHot(),
+        gathering.Put,
+        lambda x, y, i: T.set_subtensor(x[i], y),
+        lambda x, y, i: with_set(x, i, y),
+        (((2, 2), (7, 2), (7,)), ((3,), (), (6,))),
+        makers=(Values(), Values(), Places(-2, 2)),
+        differentiable=(0, 1),
+        note="set twice",
+    ),
+    Case(
+        gathering.LastWriter,
+        lambda i, j, m, n: gathering.LastWriter(2)(i, j, m, n),
+        last_writers,
+        (((8,), (8,), (), ()), ((2, 4), (2, 1), (), ()), ((0,), (1,), (), ())),
+        ("int64",),
+        (Places(-3, 3), Places(-2, 2), Places(3, 5), Places(2, 4)),
+    ),
+    Case(
+        gathering.Position,
+        lambda m, n: gathering.Position()(m, n),
+        lambda m, n: np.arange(m * n).reshape(m, n),
+        (((), ()),) * 3,
+        ("int64",),
+        (Places(0, 4), Places(1, 4)),
+    ),
+    Case(
+        masks.NonZero,
+        lambda x: T.nonzero(x, return_matrix=True),
+        lambda x: np.array(np.nonzero(x)),
+        one((3, 4), (7,), (0, 3), (1, 1), (2, 0, 3)),
+        makers=(some_zeros,),
+        extremes=EXTREMES,
+    ),
+    Case(
+        masks.NonZero,
+        lambda x, m: x[:, m],
+        lambda x, m: x[:, m],
+        (((2, 5), (5,)), ((3, 2, 3), (2, 3)), ((2, 0), (0,)), ((0, 1), (1,))),
+        makers=(Values(), flags),
+        differentiable=(0,),
+        note="mask",
+    ),
+    Case(
+        masks.NonZero,
+        lambda x, y, m: T.set_subtensor(x[m], y),
+        lambda x, y, m: with_set(x, m, y),
+        (((6, 2), (2,), (6,)), ((2, 3), (), (2, 3))),
+        makers=(Values(), Values(), flags),
+        differentiable=(0, 1),
+        note="set",
+    ),
+    Case(
+        places.Within,
+        lambda i, x: x[places.Within()(i, x.shape[0])],
+        lambda i, x: x[i],
+        (((3, 2), (4,)), ((0,), (4, 2)), ((), (5,))),
+        makers=(Places(0, 4), Values()),
+        differentiable=(1,),
+    ),
+    Case(
+        gathering.OneHot,
+        gathering.OneHot(),
         lambda i, n: np.eye(int(n), dtype=bool)[i],
         (((3,), ()), ((0,), ()), ((1,), ())),
         ("int64",),
         (Places(-4, 4), Places(4, 6)),
     ),
     Case(
-        indexing.Join,
+        joining.Join,
         lambda x, y: T.concatenate([x, y, x], 1),
         lambda x, y: np.concatenate([x, y, x], 1),
         (((2, 3), (2, 4)), ((0, 3), (0, 1)), ((3, 0), (3, 2))),
         differentiable=(0, 1),
     ),
     Case(
-        indexing.Join,
+        joining.Join,
         lambda x, y: T.stack([x, y], 1),
         lambda x, y: np.stack([x, y], 1),
         (((2, 3), (2, 3)), ((0,), (0,)), ((1, 2), (1, 2))),

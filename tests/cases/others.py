@@ -1,11 +1,11 @@
-"""Rows for creation, products and networks."""
+"""Rows for creation and networks."""
 
 import numpy as np
 from scipy import special
 
 import workbench.tensor as T
-from tests.cases.base import FLOATS, NUMBERS, Case, Places, one
-from workbench.core.ops import creation, linalg, nnet
+from tests.cases.base import FLOATS, Case, Places, one
+from workbench.core.ops import creation, nnet
 
 OTHERS = [
     Case(
@@ -24,37 +24,6 @@ OTHERS = [
         ("int64",),
         (Places(-5, 9), Places(-5, 5), Places(-3, 0)),
         note="backwards",
-    ),
-    Case(
-        linalg.Dot,
-        T.dot,
-        np.dot,
-        (
-            ((3, 4), (4, 2)),
-            ((4,), (4, 2)),
-            ((3, 4), (4,)),
-            ((4,), (4,)),
-            ((3, 0), (0, 2)),
-            ((0, 3), (3, 1)),
-            ((1, 1), (1, 3)),
-        ),
-        differentiable=(0, 1),
-        ulps=64,
-    ),
-    Case(
-        linalg.Gemm,
-        linalg.Gemm(),
-        lambda z, a, x, y: z + a * np.dot(x, y),
-        (
-            ((3, 2), (), (3, 4), (4, 2)),
-            ((2,), (), (4,), (4, 2)),
-            ((3,), (), (3, 4), (4,)),
-            ((), (), (4,), (4,)),
-            ((3, 2), (), (3, 0), (0, 2)),
-        ),
-        NUMBERS,
-        differentiable=(0, 1, 2, 3),
-        ulps=64,
     ),
     Case(
         nnet.LogSumExp,

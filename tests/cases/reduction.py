@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import workbench.tensor as T
-from tests.cases.base import BOOL, FLOATS, REAL, Array, Case, one, spread
+from tests.cases.base import BOOL, REAL, Array, Case, one, spread
 from workbench.core.graph import Variable
 from workbench.core.op import Op
 from workbench.core.ops import reduction
@@ -45,7 +45,34 @@ def supremum(x: Variable, axis: int | None = None) -> Variable:
     return reduction.Supremum(reduction.normal_axes(axis, x.ndim))(x)
 
 
+def infimum(x: Variable, axis: int | None = None) -> Variable:
+    return reduction.Infimum(reduction.normal_axes(axis, x.ndim))(x)
+
+
+def lowest(dtype: np.dtype, negative: bool = False) -> Any:
+    """The first or last value in the order of a dtype."""
+    if dtype.kind == "b":
+        return negative
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).max if negative else np.iinfo(dtype).min
+    return np.inf if negative else -np.inf
+
+
 REDUCTION = [
+    *(
+        Case(
+            op,
+            lambda x, build=build: build(x, axis=1),
+            lambda x, last=last: np.full(len(x), lowest(x.dtype, last), x.dtype),
+            one((3, 0), (0, 0)),
+            BOOL + REAL,
+            note="nothing",
+        )
+        for op, build, last in (
+            (reduction.Supremum, supremum, False),
+            (reduction.Infimum, infimum, True),
+        )
+    ),
     *reduced(reduction.Sum, T.sum, np.sum, differentiable=(0,), ulps=64),
     *reduced(reduction.Prod, T.prod, np.prod, differentiable=(0,), ulps=64),
     *reduced(
@@ -69,20 +96,27 @@ REDUCTION = [
     *reduced(
         reduction.Supremum,
         supremum,
-        lambda x, axis=None: np.max(x, axis, initial=-np.inf),
-        dtypes=FLOATS,
+        lambda x, axis=None: np.max(x, axis, initial=lowest(x.dtype)),
+        shapes=NONEMPTY,
+        dtypes=BOOL + REAL,
+        makers=(spread,),
+        differentiable=(0,),
+        smooth=False,
+    ),
+    *reduced(
+        reduction.Infimum,
+        infimum,
+        lambda x, axis=None: np.min(x, axis, initial=lowest(x.dtype, True)),
+        shapes=NONEMPTY,
+        dtypes=BOOL + REAL,
         makers=(spread,),
         differentiable=(0,),
         smooth=False,
     ),
     *reduced(reduction.All, T.all, np.all),
     *reduced(reduction.Any_, T.any, np.any),
-    *reduced(
-        reduction.ArgMax, T.argmax, np.argmax, shapes=NONEMPTY, dtypes=BOOL + REAL
-    ),
-    *reduced(
-        reduction.ArgMin, T.argmin, np.argmin, shapes=NONEMPTY, dtypes=BOOL + REAL
-    ),
+    *reduced(reduction.ArgMax, T.argmax, np.argmax, shapes=NONEMPTY),
+    *reduced(reduction.ArgMin, T.argmin, np.argmin, shapes=NONEMPTY),
     Case(
         reduction.Sum,
         lambda x: T.sum(x, axis=(0, 2), keepdims=True),

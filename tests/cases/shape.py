@@ -3,8 +3,8 @@
 import numpy as np
 
 import workbench.tensor as T
-from tests.cases.base import NUMBERS, Case, Places, Values, one
-from workbench.core.ops import shape, ufunc
+from tests.cases.base import NUMBERS, REAL, Case, Places, Values, one
+from workbench.core.ops import checks, rearrange, shape, ufunc
 
 SHAPE = [
     Case(
@@ -82,5 +82,28 @@ SHAPE = [
         NUMBERS,
         differentiable=(0,),
         note="broadcast",
+    ),
+    Case(
+        rearrange.Unbroadcast,
+        lambda x: T.unbroadcast(x, 0),
+        lambda x: x,
+        one((1, 4), (1, 1)),
+        differentiable=(0,),
+    ),
+    Case(
+        rearrange.RepeatedPlaces,
+        T.repeat,
+        np.repeat,
+        (((3,), (3,)), ((0,), (0,))),
+        makers=(Values(), Places(0, 4)),
+        differentiable=(0,),
+    ),
+    Case(
+        checks.Assert,
+        lambda x: checks.Assert("not large")(x, abs(x) < 100),
+        lambda x: x,
+        one((3, 4), (), (0, 2)),
+        REAL,
+        differentiable=(0,),
     ),
 ]

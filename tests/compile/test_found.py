@@ -106,3 +106,12 @@ def test_cosine_of_an_angle_of_nan():
         x = T.tensor("float32", (None,) * len(shape))
 
         assert_as_written([x], T.cos(T.arctan(x)), np.full(shape, np.nan, "float32"))
+
+
+def test_what_a_constant_says_of_a_type_holds_for_its_copy():
+    # A host step reads a copy of k in memory; that the slice has size 1 was lost with it.
+    x, n = T.dmatrix("x"), T.lscalar("n")
+    first = T.argtopk(x, 3, axis=1, sorted=False)[:, 0:1]
+    f = wb.function([x, n], T.broadcast_to(first, (n, 5)))
+
+    assert f(np.zeros((2, 4)), 2).shape == (2, 5)

@@ -88,3 +88,13 @@ def test_updates_wait_for_checks_of_late_sizes(mode):
         f([0.0, 2.0], [1.0, 2.0])
 
     assert total.get_value().tolist() == [0, 0]
+
+
+def test_a_slice_ends_where_only_values_decide(mode):
+    # No kernel reads that size, only what is settled before one: it must be told, too.
+    x = T.vector("x")
+    n = filled(x)[0].shape[0]
+    f = wb.function([x], T.exp(x)[:n] * 1.0, mode=mode)
+
+    np.testing.assert_allclose(f([1.0, 0.0, 2.0]), np.exp([1.0, 0.0]))
+    assert f([0.0]).size == 0

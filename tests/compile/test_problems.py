@@ -20,6 +20,7 @@ from workbench.core.errors import (
     DisconnectedInputError,
     DTypeError,
     GradientError,
+    IndexShapeError,
     MissingInputError,
     OutOfMemoryError,
     OutOfRangeError,
@@ -77,6 +78,14 @@ SCRIPTS = {
     "row_out_of_range": (
         OutOfRangeError,
         'data, k = wb.shared(np.zeros((3, 2)), "data"), T.lscalar("k")\nrow = wb.function([k], data[k] + 1, mode=MODE)\nrow(-4)',
+    ),
+    "mask_of_another_size": (
+        IndexShapeError,
+        'data, keep = wb.shared(np.zeros((3, 2)), "data"), T.tensor("bool", (None,), "keep")\nkept = wb.function([keep], data[keep] * 2, mode=MODE)\nkept([True, False])',
+    ),
+    "slice_of_step_zero": (
+        ShapeError,
+        'v, k = T.vector("v"), T.lscalar("k")\neach = wb.function([v, k], v[::k] + 1, mode=MODE)\neach(np.zeros(5), 0)',
     ),
     "empty_batch": (
         ShapeError,

@@ -405,3 +405,17 @@ def test_rewriting_2000_nodes_takes_seconds_at_most():
 
     # 0.3 s on a quiet machine; ten times that is a fault of ours, not of the machine.
     assert time.process_time() - start < 4
+
+
+def test_a_rule_that_fires_on_what_it_made_comes_to_an_end():
+    @node_rule(Exp)
+    def turned(node):
+        """exp(x) is 1 / exp(-x), and so on."""
+        return 1 / T.exp(-node.inputs[0])
+
+    x = T.dvector("x")
+    after, steps = rewrite(Graph((x,), (T.exp(x),)), [turned], "alone")
+
+    assert 100 <= len(steps) <= 1000
+    (value,) = evaluate(after.outputs, {x: np.array([0.5])})
+    np.testing.assert_allclose(value, np.exp(0.5))

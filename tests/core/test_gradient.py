@@ -11,6 +11,7 @@ from tests.gradients import verify_grad
 from workbench.core.errors import DisconnectedInputError, GradientError
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Variable, toposort
+from workbench.core.op import Elementwise
 
 
 def value(output, values):
@@ -220,6 +221,130 @@ def test_nothing_passes_through_what_is_considered_constant():
     assert value(T.grad(y * x, x, consider_constant=[y]), {x: 3}) == 9
     with pytest.raises(DisconnectedInputError):
         T.grad(y * 2, x, consider_constant=[y])
+
+
+def test_a_gradient_at_a_constant_can_be_asked_for_and_stops_there():
+    x = T.scalar("x")
+    y = T.sqr(x)
+    cost = y * y + x
+
+    gx, gy = T.grad(cost, [x, y], consider_constant=y)
+
+    assert (value(gx, {x: 3}), value(gy, {x: 3})) == (1, 18)
+
+
+def test_a_tuple_gives_a_tuple():
+    x, y = T.scalars("x", "y")
+
+    assert isinstance(T.grad(x * y, (x, y)), tuple)
+
+
+def test_what_stands_for_a_disconnected_gradient():
+    x, y = T.scalars("x", "y")
+
+    hollow = T.grad(x * 2, y, None, "ignore", return_disconnected="disconnected")
+
+    assert isinstance(hollow, T.gradient.Disconnected)
+    with pytest.raises(ValueError, match="disconnected y"):
+        value(hollow, {})
+    with pytest.raises(
+        ValueError, match="return_disconnected must be 'zero', 'none' or"
+    ):
+        T.grad(x * 2, y, return_disconnected="Zero")
+    with pytest.raises(ValueError, match="null_gradients must be"):
+        T.grad(x * 2, x, null_gradients="ignore")
+
+
+def test_a_warning_points_at_the_line_of_the_user():
+    x, y = T.scalars("x", "y")
+
+    with pytest.warns(UserWarning, match="does not depend on y") as caught:
+        T.grad(x * 2, y, disconnected_inputs="warn")
+
+    assert caught[0].filename == __file__
+
+
+def test_an_op_without_a_gradient_is_named_with_its_line():
+    class Opaque(Elementwise):
+        def loop_types(self, *dtypes):
+            return [*dtypes, *dtypes]
+
+        def reference(self, x):
+            return x
+
+    x = T.scalar("x")
+    y = Opaque()(x) * 2  # the line at fault
+
+    with pytest.raises(GradientError) as caught:
+        T.grad(y, x)
+
+    assert "opaque has no gradient" in str(caught.value)
+    assert "y = Opaque()(x) * 2  # the line at fault" in str(caught.value)
+    assert np.isnan(value(T.grad(y, x, null_gradients="return"), {x: 1}))
+    with pytest.raises(GradientError, match="has no forward derivative"):
+        T.jvp(y, x, 1.0)
+
+
+def test_names_are_left_out_when_asked():
+    x = T.scalar("x")
+
+    assert T.grad(T.sqr(x), x, add_names=False).name is None
+
+
+# --- parts of a graph -----------------------------------------------------------------
+
+
+def layers():
+    x, w1, w2 = T.vector("x"), T.matrix("w1"), T.matrix("w2")
+    h = T.tanh(w1 @ x)
+    cost = T.sum(T.sqr(w2 @ h)) + T.sum(T.sqr(w1)) + T.sum(h)
+    rng = np.random.default_rng(0)
+    values = {
+        x: rng.normal(size=3),
+        w1: rng.normal(size=(4, 3)),
+        w2: rng.normal(size=(2, 4)),
+    }
+    return x, w1, w2, h, cost, values
+
+
+def test_gradients_in_parts_equal_the_whole():
+    x, w1, w2, h, _, values = layers()
+    top = T.sum(T.sqr(w2 @ h))
+    penalty = T.sum(T.sqr(w1))
+
+    (g2,), (gh,) = T.gradient.subgraph_grad([w2], [h], cost=top)
+    (g1,), (gx,) = T.gradient.subgraph_grad([w1], [x], start={h: gh}, cost=penalty)
+
+    whole = T.grad(top + penalty, [w1, w2, x])
+    for part, expected in zip([g1, g2, gx], whole, strict=True):
+        np.testing.assert_allclose(value(part, values), value(expected, values), 1e-12)
+
+
+def test_details_of_a_part():
+    x, w1, _, h, _, values = layers()
+    start = {h: T.ones_like(h)}
+
+    made = T.gradient.subgraph_grad([w1], [x], start, T.sum(T.sqr(w1)), details=True)
+
+    (g1,), (_,), from_start, from_cost = made
+    np.testing.assert_allclose(
+        value(g1, values), value(from_start[0], values) + value(from_cost[0], values)
+    )
+    assert not value(from_cost[1], values).any()
+    assert T.gradient.subgraph_grad([w1], [x], start, details=True)[3] is None
+    with pytest.raises(ValueError, match="needs a start, or a cost"):
+        T.gradient.subgraph_grad([w1], [x])
+
+
+def test_known_gradients_chain_to_the_whole():
+    x, w1, w2, h, cost, values = layers()
+
+    gh = T.grad(T.sum(T.sqr(w2 @ h)) + T.sum(h), h)
+    chained = T.grad(T.sum(T.sqr(w1)), w1, known_grads={h: gh})
+
+    expected = T.grad(cost, w1)
+    np.testing.assert_allclose(value(chained, values), value(expected, values), 1e-12)
+    assert x in values
 
 
 def test_gradients_are_named_and_know_the_forward_node():

@@ -285,3 +285,12 @@ def test_labels_say_how_a_variable_is_made():
     assert T.dot(x, W).label() == "dot(x, W)"
     assert (T.exp(x) * 2).label() == "mul(…, …)"
     assert repr(x) == "<x: float64 matrix>"
+
+
+def test_walks_take_one_variable_or_several():
+    x = T.TensorType("float64", (2,))("x")  # its length is known: it could be iterated
+    y = T.exp(x)
+
+    assert toposort(y) == toposort([y]) == [y.owner]
+    assert graph_inputs(y) == [x]
+    assert ancestors(y) == [x, y]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.gradients import verify_grad
+from tests.gradients import verify_forward, verify_grad
 from tests.op_cases import CASES, Case
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Variable, toposort
@@ -189,6 +189,18 @@ def test_gradient_equals_differences(case, dtype):
         arrays = case.inputs(rng, dtype, shapes)
 
         verify_grad(case.build, arrays, case.differentiable, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@by_name(DIFFERENTIABLE)
+def test_forward_derivative_is_the_transpose_of_the_backward_one(case, dtype):
+    if dtype not in case.dtypes:
+        pytest.skip("not defined for this dtype")
+    rng = np.random.default_rng(4)
+    for shapes in case.shapes:
+        arrays = case.inputs(rng, dtype, shapes)
+
+        verify_forward(case.build, arrays, case.differentiable, dtype)
 
 
 @by_name([case for case in DIFFERENTIABLE if case.smooth and "float64" in case.dtypes])

@@ -41,6 +41,17 @@ INTRODUCTION = [
     "dot(x, W): x has 4 elements but W has 5 rows.",
     "In [4] line 1 │ out = T.nnet.sigmoid(T.dot(x, W) + b)",
 ]
+EXTENDING = [
+    "[array([1. , 1.5, 0.2]), array([2.  , 0.5 , 0.08])]",
+    "[('loops', ['mul', 'squash', 'add', 'abs', 'add', 'sqr', 'true_div'])]",
+    "FAST_RUN and DEBUG equal the reference; running_total by the reference",
+    "differs from the differences of values in 3 of 3 places",
+    "['loops', 'own', 'loops']",
+    "stability  unsquash_of_squash",
+    "array([ 3.e+17, -6.e+00])",
+    "array([inf, -6.])",
+    "argument 0, p, must be probabilities that sum to 1, got [0.5 0.6 0. ].",
+]
 FOUR_EPOCHS = [
     "epoch   1   validation  11.89%   test  12.17%",
     "epoch   2   validation  10.52%   test  10.94%",
@@ -94,6 +105,15 @@ def test_introduction_runs_and_prints_the_known_figures():
     text = printed(notebook)
     assert not complaints(notebook)
     assert [figure for figure in INTRODUCTION if figure not in text] == []
+
+
+@pytest.mark.notebook
+def test_ops_of_ones_own_are_made_checked_and_compiled():
+    notebook = execute(read("05_extending"))
+
+    text = printed(notebook)
+    assert not complaints(notebook)
+    assert [figure for figure in EXTENDING if figure not in text] == []
 
 
 @pytest.mark.notebook

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from workbench.compile import failures, problems
@@ -24,6 +25,7 @@ from workbench.compile.modes import Mode
 from workbench.compile.numpy_program import NumpyProgram
 from workbench.compile.pipeline import CProgram, optimise, record, record_c, try_c
 from workbench.compile.record import Graph, Step
+from workbench.core.collecting import paused_collector
 from workbench.core.errors import ArgumentError
 from workbench.core.graph import (
     Shared,
@@ -31,7 +33,7 @@ from workbench.core.graph import (
     clone,
     graph_inputs,
 )
-from workbench.core.types import Array
+from workbench.core.types import Array, TensorType
 
 on_created: list[Callable[[Function], None]] = []
 """Called with every function made; the notebook magic listens here."""
@@ -75,11 +77,11 @@ class Function:
         self._form = form
         self._subsets: dict[Any, Function] = {}
         start = time.perf_counter()
-        after, steps = optimise(graph, mode)
-        self.compilation = record(
-            name, mode, graph, after, steps, {"rewrite": time.perf_counter() - start}
-        )
-        self._run = self._make_run(after)
+        with paused_collector():
+            after, steps = optimise(graph, mode)
+            seconds = {"rewrite": time.perf_counter() - start}
+            self.compilation = record(name, mode, graph, after, steps, seconds)
+            self._run = self._make_run(after)
         for listener in list(on_created):
             listener(self)
 
@@ -89,10 +91,23 @@ class Function:
         if run is None and self.mode.backend == "c":
             program = self.compile_c()
             run = self._runner(program) if program is not None else None
-        return NumpyProgram(self, after) if run is None else run
+        run = NumpyProgram(self, after) if run is None else run
+        return self._filtered(run) if self._has_own_types() else run
+
+    def _has_own_types(self) -> bool:
+        """Whether an argument's type has a check of its own, which no compiled program knows."""
+        return any(type(v.type) is not TensorType for v in self.inputs)
+
+    def _filtered(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: run(*self.conform(args, kwargs))
 
     def _runner(self, program: CProgram) -> Callable[..., Any]:
-        return program.runner(self.conform, self.explain, self.is_single)
+        return program.runner(
+            self.conform,
+            self.explain,
+            self.is_single,
+            complete=partial(failures.completed, self),
+        )
 
     def compile_c(self) -> CProgram | None:
         """Compile the optimised graph to a loaded C program; None, after a warning, when that cannot be."""
@@ -223,7 +238,8 @@ class Function:
         """Give back the memory that calls reuse; the next call takes it again."""
         self._subsets.clear()
         if self.program is not None and self.mode.backend == "c":
-            self._run = self._runner(self.program)
+            run = self._runner(self.program)
+            self._run = self._filtered(run) if self._has_own_types() else run
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its graph, its inputs with their values, and its mode; compiled anew when loaded."""

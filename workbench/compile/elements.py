@@ -25,7 +25,7 @@ from workbench.compile.loops import (
 from workbench.compile.rewrite import uniform_value
 from workbench.compile.scalars import literal, scalar_text
 from workbench.compile.schedule import Schedule, Tracer, Unit, operand_index
-from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.graph import Apply, Constant, Variable, toposort
 from workbench.core.op import (
     Elementwise,
     Generator,
@@ -47,10 +47,18 @@ class SizeTable:
         self.schedule = schedule
         self.numbers: dict[Variable, int] = {}
         self._known_after: dict[Variable, int] = {}
-        for check in schedule.extents.checks:
-            for size in (check.a, check.b):
-                if not isinstance(size, int) and self.is_told(size):
-                    self.name(size)
+        # A host step hands over those that have a number when it is written, so all
+        # that a later size or check may read get one now.
+        for node in toposort(self._asked_for()):
+            if self.is_told(node.outputs[0]):
+                self.name(node.outputs[0])
+
+    def _asked_for(self) -> list[Variable]:
+        """Every size that is not constant, and what checks compare."""
+        extents, nodes = self.schedule.extents, self.schedule.nodes
+        sizes = [s for node in nodes for v in node.outputs for s in extents.of(v)]
+        sizes += [size for check in extents.checks for size in (check.a, check.b)]
+        return [size for size in sizes if not isinstance(size, int)]
 
     def index(self, size: Size) -> Index:
         """The size as an index expression: a number, or its name."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.compile.copies import Copy
 from workbench.core.graph import Apply, Constant, Variable, toposort
-from workbench.core.op import Elementwise, Size, Sizes
+from workbench.core.op import Elementwise, Size, Sizes, known_value
 from workbench.core.ops.shape import SizeOf, size_variable
 
 
@@ -126,13 +126,7 @@ class Extents:
             else:
                 self._plain_of[pending.pop()] = self._plain_node(node)
         found = self._plain_of.get(size)
-        return (
-            found
-            if found is not None
-            else int(size.data)
-            if isinstance(size, Constant)
-            else size
-        )
+        return found if found is not None else _number(size)
 
     def _plain_node(self, node: Apply) -> Size:
         if isinstance(node.op, SizeOf):
@@ -142,13 +136,14 @@ class Extents:
         if not isinstance(node.op, Elementwise):
             return node.outputs[0]  # a computed number: it is what it is
         inputs = [self._plain(v) for v in node.inputs]
-        if all(isinstance(v, int) for v in inputs):
+        values = [v if isinstance(v, int) else known_value(v) for v in inputs]
+        if all(v is not None for v in values):
             arrays = [
                 np.array(v, given.dtype)
-                for v, given in zip(inputs, node.inputs, strict=True)
+                for v, given in zip(values, node.inputs, strict=True)
             ]
-            return int(node.op.evaluate(node, arrays)[0])
-        key = (node.op, tuple(v if isinstance(v, int) else id(v) for v in inputs))
+            return _number(Constant(node.op.evaluate(node, arrays)[0]))
+        key = (node.op, tuple(map(_identity, inputs)))
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             return self._once(key, lambda: node.outputs[0])
         variables = [size_variable(v) if isinstance(v, int) else v for v in inputs]
@@ -179,6 +174,20 @@ class Extents:
         ):
             return (1, self._rank[node.inputs[0]])
         return (2, self._first[size])
+
+
+def _number(size: Variable) -> Size:
+    """An integer for a constant size; a constant of another dtype stays what it is."""
+    if isinstance(size, Constant) and size.dtype == "int64":
+        return int(size.data)
+    return size
+
+
+def _identity(size: Size) -> object:
+    """Equal for sizes that are known to be one."""
+    if isinstance(size, int):
+        return size
+    return size.signature() if isinstance(size, Constant) else id(size)
 
 
 def _same(a: Size, b: Size) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.compile.copies import Copy
 from workbench.compile.record import Compilation, Step
 from workbench.core import source
 from workbench.core.errors import (
@@ -28,7 +29,7 @@ from workbench.core.errors import (
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Apply, Constant, Shared, Variable
 from workbench.core.op import Reduction
-from workbench.core.ops.indexing import Put, Take
+from workbench.core.ops.gathering import Put, Take
 from workbench.core.ops.linalg import Dot
 from workbench.core.printing import plain
 from workbench.core.types import Array, TensorType
@@ -158,7 +159,7 @@ def _table(
         rows.append(
             [
                 str(number),
-                short(variable.label()),
+                short(_without_copies(variable).label()),
                 str(TensorType(variable.dtype, (None,) * variable.ndim)),
                 str(array.shape),
                 str(array.strides),
@@ -166,6 +167,13 @@ def _table(
             ]
         )
     return header, rows
+
+
+def _without_copies(variable: Variable) -> Variable:
+    """What a value is a copy of: nobody wrote the copies that host steps are given."""
+    while variable.owner is not None and isinstance(variable.owner.op, Copy):
+        (variable,) = variable.owner.inputs
+    return variable
 
 
 def _role(function: Function, variable: Variable) -> str:

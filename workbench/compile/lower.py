@@ -348,9 +348,13 @@ class LoopKernel(Lowering):
                 return False
             for read in self.schedule.reads(node):
                 owner = read.variable.owner
-                if owner is not None and isinstance(owner.op, Generator):
+                if (
+                    owner is not None
+                    and isinstance(owner.op, Generator)
+                    and not owner.op.row_major
+                ):
                     return False
-                if all(i.value == 0 for i in read.index):
+                if all(i.value is not None for i in read.index):
                     continue
                 straight = all(i.text == f"i{k}" for k, i in enumerate(read.index))
                 if not straight or not same_sizes(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from workbench.compile.c import emit as c_emit
 from workbench.compile.c.blas import find_blas
-from workbench.compile.c.kernels import has_kernel
+from workbench.compile.c.kernels import KERNELS, has_kernel
 from workbench.compile.c.runner import Runner, make_runner
 from workbench.compile.c.toolchain import Module, build, warn_once
 from workbench.compile.elements import SizeTable
-from workbench.compile.lower import lower
+from workbench.compile.lower import Lowered, lower
 from workbench.compile.memory import Plan, plan_memory, reads_of
 from workbench.compile.modes import Mode
 from workbench.compile.record import (
@@ -29,7 +30,7 @@ from workbench.compile.record import (
 from workbench.compile.rewrite import Settled, rewrite, uniform_value
 from workbench.compile.rules import LOWERING
 from workbench.compile.schedule import Schedule
-from workbench.core.errors import CompileError
+from workbench.core.errors import CompileError, WorkbenchError
 from workbench.core.evaluate import run_node
 from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
 
@@ -85,8 +86,12 @@ class CProgram:
         on_failure: Callable[..., Any],
         single: bool,
         kind: Any = None,
+        complete: Callable[[WorkbenchError], WorkbenchError] = lambda error: error,
     ) -> Runner:
-        """A callable of arrays around the loaded module."""
+        """A callable of arrays around the loaded module.
+
+        `complete` says in the error of an operation that NumPy ran what is known of the call.
+        """
         assert self.module is not None
         plan, n_args = self.plan, len(self.graph.inputs)
         leaves = self.inputs[n_args:]
@@ -116,7 +121,7 @@ class CProgram:
             n_values=len(plan.values),
             n_sizes=len(self.sizes.numbers),
             n_steps=len(plan.order) + 1,
-            host=self._host if hosted else None,
+            host=partial(self._host, complete) if hosted else None,
             host_signature={
                 step: (
                     [(v.dtype, v.ndim) for v in node.inputs],
@@ -129,8 +134,16 @@ class CProgram:
             kind=kind,
         )
 
-    def _host(self, step: int, inputs: Sequence[Any]) -> list[Any]:
-        return run_node(self.text.hosted[step], inputs)
+    def _host(
+        self,
+        complete: Callable[[WorkbenchError], WorkbenchError],
+        step: int,
+        inputs: Sequence[Any],
+    ) -> list[Any]:
+        try:
+            return run_node(self.text.hosted[step], inputs)
+        except WorkbenchError as error:
+            raise complete(error).with_traceback(None) from None
 
 
 def _storage(variable: Variable) -> list[Any]:
@@ -184,7 +197,7 @@ def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
         made.append(
             Kernel(
                 number,
-                {"library": "blas", "host": "host"}.get(unit.unit.role, "loops"),
+                _kind(unit),
                 tuple(known.nodes(unit.unit.nodes)),
                 tuple(known.values(reads)),
                 tuple(known.values(unit.writes)),
@@ -194,6 +207,12 @@ def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
             )
         )
     return tuple(made)
+
+
+def _kind(unit: Lowered) -> str:
+    if unit.unit.role == "library":
+        return "blas" if type(unit.unit.nodes[0].op) in KERNELS else "own"
+    return "host" if unit.unit.role == "host" else "loops"
 
 
 def lines_of(program: CProgram, known: Known) -> dict[Apply, int]:

@@ -23,6 +23,7 @@ from workbench.core.errors import (
     ArgumentError,
     DTypeError,
     MissingInputError,
+    ParameterError,
     Report,
     ShapeError,
     UnusedInputError,
@@ -474,7 +475,11 @@ def bad_argument(
         )
     elif isinstance(error, ShapeError):
         report.add("hint", _rank_hint(np.asarray(value), variable.ndim, mine))
-    return _error(DTypeError if isinstance(error, TypeError) else ShapeError, report)
+    if isinstance(error, TypeError):
+        return _error(DTypeError, report)
+    # Another ValueError is one that a type of a user's own raises.
+    is_shape = isinstance(error, ShapeError)
+    return _error(ShapeError if is_shape else ParameterError, report)
 
 
 def _rank_hint(array: Array, rank: int, name: str) -> str:

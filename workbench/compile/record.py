@@ -87,8 +87,8 @@ class Kernel:
     number
         Its place in the order of execution, from 0.
     kind
-        ``"loops"``: loops of ours. ``"blas"``: a call of the library. ``"host"``: the NumPy
-        reference, for an op without a kernel. ``"alias"``: nothing to do at run time.
+        ``"loops"``: loops of ours. ``"blas"``: a call of the library. ``"own"``: C text
+        of the op. ``"host"``: the NumPy reference, for an op without a kernel. ``"alias"``: nothing to do at run time.
     nodes
         The operations it computes, in order.
     reads, writes

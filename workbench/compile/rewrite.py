@@ -369,6 +369,9 @@ class Context:
 BUDGET = 50
 """How often one rule may fire: so many times the nodes of the graph, and 100."""
 
+DEEPEST = 50
+"""How often in a row what a rule made is rewritten at once; the rest waits for the next pass."""
+
 
 Settled = dict[Apply, set[str]]
 """The rules that will never fire on a node, since a node does not change."""
@@ -439,6 +442,7 @@ class _Pass:
         )
         self.own = set(nodes)
         self.limit = 100 + BUDGET * len(nodes)
+        self.depth = 0
         self._rules: dict[type[Op], list[Rule]] = {}
 
     def run(self) -> Graph:
@@ -482,9 +486,12 @@ class _Pass:
             self.context.table[output] = output
             self.done[output] = output  # a replacement may contain the node it replaces
             self._inherit(old, output)
-        replacement = self._apply_rules(made)
-        if replacement is not None:
-            self._replace(made, replacement)
+        if self.depth < DEEPEST:
+            self.depth += 1
+            replacement = self._apply_rules(made)
+            self.depth -= 1
+            if replacement is not None:
+                self._replace(made, replacement)
         if made is not node:
             self._replace(node, [self.done[v] for v in made.outputs])
 

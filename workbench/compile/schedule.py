@@ -31,7 +31,7 @@ from workbench.compile.loops import Index, as_index
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import uniform_value
 from workbench.core import source
-from workbench.core.graph import Apply, Constant, Variable, rebuild
+from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.op import (
     Assembly,
     Elementwise,
@@ -43,8 +43,8 @@ from workbench.core.op import (
     View,
 )
 from workbench.core.ops.elementwise import Fill, Switch, neq
-from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import Reshape, SizeOf
+from workbench.core.ops.slicing import Slice
 from workbench.core.ops.ufunc import Cast, DimShuffle, cast
 
 MAX_NODES = 300
@@ -143,7 +143,9 @@ class Schedule:
             return "inline"
         if isinstance(op, Copy):
             return "loops"
-        if not all(has_c_arithmetic(v.dtype) for v in (*node.inputs, *node.outputs)):
+        if isinstance(op, Assembly) and not op.adds():
+            return "assembly"  # elements of any dtype can be moved
+        if not self._is_computable(node):
             return "host"
         if isinstance(op, Elementwise):
             if not is_loopable(node):
@@ -154,6 +156,11 @@ class Schedule:
         if isinstance(op, Assembly):
             return "assembly"
         return "library" if self.has_kernel(node) else "host"
+
+    def _is_computable(self, node: Apply) -> bool:
+        if isinstance(node.op, Cast) and is_loopable(node):
+            return True
+        return all(has_c_arithmetic(v.dtype) for v in (*node.inputs, *node.outputs))
 
     def is_followed(self, node: Apply) -> bool:
         """Whether a reader computes the element itself: inline, or part of the expression of a size."""
@@ -210,7 +217,7 @@ class Schedule:
             elif role in ("host", "library"):
                 inputs = [v if self._is_plain(v, role) else copy_of(v) for v in inputs]
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                new = rebuild(node, inputs)
+                new = _reading(node, inputs)
                 made.update(zip(node.outputs, new.outputs, strict=True))
         results: list[Variable] = []
         for result in graph.results:
@@ -554,13 +561,25 @@ def is_strided_view(node: Apply) -> bool:
     return isinstance(op, DimShuffle)
 
 
+def _reading(node: Apply, inputs: Sequence[Variable]) -> Apply:
+    """The same operation on copies of its inputs, of the same types.
+
+    They are not asked for again: of a copied constant no type rule knows the value.
+    """
+    with source.made_for(node.origin):
+        made = Apply(node.op, inputs, [v.type for v in node.outputs])
+    for old, new in zip(node.outputs, made.outputs, strict=True):
+        new.name, new.tag = old.name, old.tag
+    return made
+
+
 def is_arg(node: Apply) -> bool:
     """Whether a reduction looks for a place."""
     return bool(getattr(node.op, "c_better", ""))
 
 
 def has_c_arithmetic(dtype: str) -> bool:
-    """Whether C computes in this dtype; half floats and complex numbers it only moves."""
+    """Whether C computes in this dtype; half floats it casts, complex numbers it moves."""
     return dtype != "float16" and np.dtype(dtype).kind != "c"
 
 
@@ -587,7 +606,7 @@ def with_plain_reductions(graph: Graph) -> Graph:
         ):
             made[node.outputs[0]] = _along_last_axis(node, inputs[0])
         elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            made.update(zip(node.outputs, rebuild(node, inputs).outputs, strict=True))
+            made.update(zip(node.outputs, _reading(node, inputs).outputs, strict=True))
     return graph.with_results([made.get(v, v) for v in graph.results])
 
 

@@ -38,8 +38,24 @@ class ShapeError(WorkbenchError, ValueError):
     """Sizes or numbers of axes do not fit together."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis is named that the array does not have; NumPy's error is both kinds, too."""
+
+
+class ZeroStepError(ShapeError, ZeroDivisionError):
+    """A range has a step of 0, or an axis is to be cut in 0 parts."""
+
+
+class ParameterError(WorkbenchError, ValueError):
+    """A parameter lies outside the domain of its function, as a probability above 1."""
+
+
 class DTypeError(WorkbenchError, TypeError):
     """A value or an operation has the wrong dtype."""
+
+
+class NumberRangeError(DTypeError, OverflowError):
+    """A Python integer lies outside the dtype it should take."""
 
 
 class ArgumentError(WorkbenchError, TypeError):
@@ -48,6 +64,18 @@ class ArgumentError(WorkbenchError, TypeError):
 
 class OutOfRangeError(WorkbenchError, IndexError):
     """An index lies outside its axis."""
+
+
+class PlaceError(OutOfRangeError, ValueError):
+    """A number that says a place or a choice lies outside; for NumPy a matter of values."""
+
+
+class IndexKindError(DTypeError, IndexError):
+    """An index is neither an integer nor a slice, a mask or an array of integers."""
+
+
+class IndexShapeError(ShapeError, IndexError):
+    """Index arrays do not fit together, or a mask does not fit what it indexes."""
 
 
 class MissingInputError(WorkbenchError, ValueError):
@@ -76,6 +104,10 @@ class NanError(WorkbenchError, FloatingPointError):
 
 class VerificationError(WorkbenchError, AssertionError):
     """Optimised and plain graph disagree: a fault of ours, found by mode DEBUG."""
+
+
+class ConditionError(WorkbenchError, AssertionError):
+    """A condition that the graph asserts does not hold."""
 
 
 class OutOfMemoryError(WorkbenchError, MemoryError):

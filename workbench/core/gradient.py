@@ -1,84 +1,127 @@
-"""Derivatives, as ordinary expressions.
+"""Derivatives, as ordinary expressions: what people ask for, and what they are told.
 
-:func:`grad` walks from the cost back to the variables asked for. Each op turns the gradients
-of its outputs into those of its inputs (:meth:`~workbench.core.op.Op.vjp`); contributions to
-the same variable are added. The Jacobian is never formed. Nodes made on behalf of a forward
-node say so in their origin, so that a picture, a profile or an error can lead from one to
-the other.
+:func:`grad` checks the question, lets :func:`~workbench.core.backward.walk` answer it, and
+says in the user's words what has no answer. :func:`subgraph_grad` does it for a part of a
+graph at a time.
+
+Read next: :mod:`workbench.core.forward`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 from workbench.core import source
-from workbench.core.errors import DisconnectedInputError, GradientError, Report
-from workbench.core.graph import Apply, Variable, as_variable, path_between, toposort
-from workbench.core.op import Elementwise
+from workbench.core.backward import fit_dtype, is_undefined, undefined_reason, walk
+from workbench.core.collecting import paused_collector
+from workbench.core.disconnected import (
+    argument,
+    gradient_error,
+    say_disconnected,
+    stand_in,
+)
+from workbench.core.errors import GradientError
+from workbench.core.graph import Variable, as_variable
 from workbench.core.ops.elementwise import add, fill
-from workbench.core.ops.reduction import Sum, keep
-from workbench.core.ops.shape import BroadcastTo
-from workbench.core.ops.ufunc import DimShuffle, cast
+from workbench.core.ops.ufunc import kind
+
+CHOICES = {
+    "disconnected_inputs": ("raise", "warn", "ignore"),
+    "return_disconnected": ("zero", "none", "disconnected"),
+    "null_gradients": ("raise", "return"),
+}
+
+Constants = Variable | Iterable[Variable] | None
 
 
 @overload
 def grad(
     cost: Variable | None,
     wrt: Variable,
-    consider_constant: Sequence[Variable] = ...,
+    consider_constant: Constants = ...,
     disconnected_inputs: str = ...,
+    add_names: bool = ...,
     known_grads: Mapping[Variable, Any] | None = ...,
     return_disconnected: str = ...,
+    null_gradients: str = ...,
 ) -> Variable: ...
 
 
 @overload
 def grad(
     cost: Variable | None,
-    wrt: Sequence[Variable],
-    consider_constant: Sequence[Variable] = ...,
+    wrt: tuple[Variable, ...],
+    consider_constant: Constants = ...,
     disconnected_inputs: str = ...,
+    add_names: bool = ...,
     known_grads: Mapping[Variable, Any] | None = ...,
     return_disconnected: str = ...,
+    null_gradients: str = ...,
+) -> tuple[Variable, ...]: ...
+
+
+@overload
+def grad(
+    cost: Variable | None,
+    wrt: list[Variable],
+    consider_constant: Constants = ...,
+    disconnected_inputs: str = ...,
+    add_names: bool = ...,
+    known_grads: Mapping[Variable, Any] | None = ...,
+    return_disconnected: str = ...,
+    null_gradients: str = ...,
 ) -> list[Variable]: ...
 
 
 def grad(
     cost: Variable | None,
     wrt: Variable | Sequence[Variable],
-    consider_constant: Sequence[Variable] = (),
+    consider_constant: Constants = None,
     disconnected_inputs: str = "raise",
+    add_names: bool = True,
     known_grads: Mapping[Variable, Any] | None = None,
     return_disconnected: str = "zero",
+    null_gradients: str = "raise",
 ) -> Any:
     """The gradient of a scalar with respect to variables.
+
+    Where a choice (``switch``, ``maximum``, a mask) leaves an element out, its gradient is 0,
+    whatever the derivative of the branch not taken is there: NaN or infinity, too.
 
     Parameters
     ----------
     cost
-        A float scalar; ``None`` when `known_grads` says where to start.
+        A real float scalar; ``None`` when `known_grads` says where to start.
     wrt
-        One variable, or a list of them: float, anywhere in the graph of the cost.
+        One variable, or several: float or complex, anywhere in the graph of the cost.
     consider_constant
         Variables through which no gradient passes.
     disconnected_inputs : {"raise", "warn", "ignore"}
         What to do when the cost does not depend on one of `wrt`.
+    add_names
+        Whether gradients get names, as ``grad(cost, x)``.
     known_grads
         Gradients that are given instead of derived, by variable.
-    return_disconnected : {"zero", "none"}
-        What stands for the gradient of a disconnected variable when that is no error.
+    return_disconnected : {"zero", "none", "disconnected"}
+        What stands for the gradient of a disconnected variable when that is no error: zeros,
+        ``None``, or a variable without a value.
+    null_gradients : {"raise", "return"}
+        What to do about a gradient that is undefined, or that an op does not implement;
+        returned, its value is NaN.
 
     Returns
     -------
-    Variable or list of Variable
-        As `wrt`; each of the dtype and shape of its variable.
+    Variable, or list or tuple of Variable
+        As `wrt`; each of the dtype and shape of its variable. For a complex z it is
+        dC/dRe(z) + i dC/dIm(z), the direction in which the cost C grows fastest.
 
     Raises
     ------
     GradientError
-        The cost is no float scalar, or `wrt` holds integers, or an op on the way has no gradient.
+        The cost is no real float scalar, or `wrt` holds integers, or an op on the way has
+        no gradient.
     DisconnectedInputError
         The cost does not depend on one of `wrt` in a differentiable way.
 
@@ -89,45 +132,148 @@ def grad(
     >>> grad((x ** 2).sum(), x).eval({x: [1.0, 2.0]})
     array([2., 4.])
     """
-    if disconnected_inputs not in ("raise", "warn", "ignore"):
-        raise ValueError(
-            f"disconnected_inputs must be 'raise', 'warn' or 'ignore', not {disconnected_inputs!r}."
-        )
-    targets = [wrt] if isinstance(wrt, Variable) else list(wrt)
     starts = _starts(cost, known_grads)
+    options = Options(
+        disconnected_inputs,
+        return_disconnected,
+        null_gradients,
+        "" if cost is None or not add_names else cost.name or "cost",
+    )
+    return pull(starts, wrt, consider_constant, options, cost)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do where there is no gradient, and the name of the cost in those of gradients.
+
+    The choices are described at :func:`grad`; without a name gradients get none.
+    """
+
+    disconnected_inputs: str = "raise"
+    return_disconnected: str = "zero"
+    null_gradients: str = "raise"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                *others, last = map(repr, choices)
+                raise ValueError(
+                    f"{name} must be {', '.join(others)} or {last}, not {value!r}."
+                )
+
+
+def pull(
+    starts: Mapping[Variable, Variable],
+    wrt: Variable | Sequence[Variable],
+    constant: Constants,
+    options: Options,
+    cost: Variable | None = None,
+    whole: bool = True,
+) -> Any:
+    """Gradients of `wrt`, in its form, from those of the starts; see :func:`walk`."""
+    targets = [wrt] if isinstance(wrt, Variable) else list(wrt)
     for number, target in enumerate(targets):
-        if not isinstance(target, Variable):
-            raise _error(
-                f"grad takes variables to differentiate by, got {target!r}.",
-                "",
-                _wrt(wrt, number),
-            )
-        if not target.type.is_float:
-            hint = f"differentiate with respect to a float, as T.cast({target.name or 'x'}, 'floatX')."
-            raise _error(
-                f"{target.label()} is {target.type}: an integer has no gradient.",
-                hint,
-                _wrt(wrt, number),
-            )
-    found = _walk(starts, targets, consider_constant)
+        _check_target(target, _wrt(wrt, number))
+    with paused_collector():
+        found = walk(starts, targets, as_set(constant), whole)
     results: list[Variable | None] = []
     for number, target in enumerate(targets):
         gradient = found.get(target)
         if gradient is None:
-            if disconnected_inputs != "ignore":
-                _say_disconnected(cost, target, _wrt(wrt, number), disconnected_inputs)
-            gradient = (
-                None
-                if return_disconnected == "none"
-                else fill(target, as_variable(0, target.dtype))
-            )
-        elif not gradient.name and target.name and cost is not None:
-            gradient.name = f"grad({cost.name or 'cost'}, {target.name})"
+            if options.disconnected_inputs != "ignore":
+                line = _wrt(wrt, number)
+                say_disconnected(cost, target, line, options.disconnected_inputs)
+            results.append(stand_in(target, options.return_disconnected))
+            continue
+        if is_undefined(gradient) and options.null_gradients == "raise":
+            raise _undefined_error(target, gradient, _wrt(wrt, number))
+        if options.name and target.name and not gradient.name:
+            gradient.name = f"grad({options.name}, {target.name})"
         results.append(gradient)
+    return in_form(wrt, results)
+
+
+def subgraph_grad(
+    wrt: Sequence[Variable],
+    end: Sequence[Variable],
+    start: Mapping[Variable, Any] | None = None,
+    cost: Variable | None = None,
+    details: bool = False,
+) -> tuple[Any, ...]:
+    """Gradients through one part of a graph, to be continued in the part below.
+
+    Parameters
+    ----------
+    wrt
+        Variables of this part whose gradients are wanted.
+    end
+        Where this part begins: no gradient passes beyond. Their gradients are the `start`
+        of the part below.
+    start
+        Gradients that reach this part from the parts above, by variable.
+    cost
+        A scalar that adds to them.
+    details
+        Whether to return also what `start` and `cost` give each, for `wrt`, then `end`.
+
+    Returns
+    -------
+    tuple
+        The gradients of `wrt` and those of `end`, two lists; with `details` two more, of
+        which one may be ``None``.
+
+    Examples
+    --------
+    >>> from workbench.tensor import scalar
+    >>> x, a, b = scalar("x"), scalar("a"), scalar("b")
+    >>> h = a * x
+    >>> above, at_h = subgraph_grad([b], [h], cost=b * h**2)
+    >>> below, _ = subgraph_grad([a], [x], start={h: at_h[0]})
+    >>> below[0].eval({x: 2.0, a: 3.0, b: 5.0})  # of b (a x)² by a: 2 b a x²
+    array(120.)
+    """
+    if start is None and cost is None:
+        raise ValueError("subgraph_grad needs a start, or a cost.")
+    targets = list(dict.fromkeys([*wrt, *end]))
+
+    def part(cost: Variable | None, known: Mapping[Variable, Any] | None) -> list[Any]:
+        return grad(cost, targets, end, "ignore", known_grads=known)
+
+    from_start = None if start is None else part(None, start)
+    from_cost = None if cost is None else part(cost, None)
+    if from_start is not None and from_cost is not None:
+        total = [add(a, b) for a, b in zip(from_start, from_cost, strict=True)]
+    else:
+        total = from_start or from_cost or []
+    found = dict(zip(targets, total, strict=True))
+    shown = [found[v] for v in wrt], [found[v] for v in end]
+    return (*shown, from_start, from_cost) if details else shown
+
+
+def in_form(wrt: Variable | Sequence[Variable], results: list[Any]) -> Any:
+    """One result for one variable, a tuple for a tuple, else the list."""
     if isinstance(wrt, Variable):
-        assert results[0] is not None or return_disconnected == "none"
         return results[0]
-    return results
+    return tuple(results) if isinstance(wrt, tuple) else results
+
+
+def as_set(variables: Constants) -> set[Variable]:
+    """None, one or several variables as a set."""
+    if variables is None:
+        return set()
+    return {variables} if isinstance(variables, Variable) else set(variables)
+
+
+def _check_target(target: Any, line: source.Location | None) -> None:
+    if not isinstance(target, Variable):
+        text = f"grad takes variables to differentiate by, got {target!r}."
+        raise gradient_error(text, "", line)
+    if not target.type.is_float:
+        hint = f"differentiate with respect to a float, as T.cast({target.name or 'x'}, 'floatX')."
+        text = f"{target.label()} is {target.type}: an integer has no gradient."
+        raise gradient_error(text, hint, line)
 
 
 def _starts(
@@ -135,177 +281,52 @@ def _starts(
 ) -> dict[Variable, Variable]:
     starts: dict[Variable, Variable] = {}
     for variable, gradient in (known_grads or {}).items():
-        starts[variable] = cast(gradient, variable.dtype)
+        starts[variable] = fit_dtype(as_variable(gradient), variable.dtype)
         if starts[variable].ndim != variable.ndim:
             axes = f"{starts[variable].ndim} axes, not {variable.ndim}"
-            raise _error(
+            raise gradient_error(
                 f"the known gradient of {variable.label()} has {axes}.",
                 "",
-                _argument(4, "known_grads"),
+                argument(5, "known_grads"),
             )
     if cost is not None:
-        if cost.ndim or not cost.type.is_float:
-            hint = (
-                "reduce it first, as cost.mean() or cost.sum()."
-                if cost.ndim
-                else "cast it to a float first."
-            )
-            raise _error(
-                f"the cost must be a float scalar, got {cost.label()}: {cost.type}.",
-                hint,
-                _argument(0, "cost"),
-            )
+        _check_cost(cost)
         starts.setdefault(cost, fill(cost, as_variable(1, cost.dtype)))
     if not starts:
-        raise _error(
-            "grad needs a cost, or known_grads to start from.", "", _argument(0, "cost")
-        )
+        text = "grad needs a cost, or known_grads to start from."
+        raise gradient_error(text, "", argument(0, "cost"))
     return starts
 
 
-def _walk(
-    starts: Mapping[Variable, Variable],
-    targets: Sequence[Variable],
-    constant: Sequence[Variable],
-) -> dict[Variable, Variable]:
-    """Gradients of every variable on a differentiable way from `targets` to the starts."""
-    order = toposort(starts, constant)
-    wanted = set(targets)
-    passing: dict[Apply, list[bool]] = {}
-    for node in order:
-        through = [
-            ok and v in wanted
-            for ok, v in zip(node.op.connection(node), node.inputs, strict=True)
-        ]
-        if any(through):
-            passing[node] = through
-            wanted.update(node.outputs)
-    wanted.difference_update(constant)
-    contributions: dict[Variable, list[Variable]] = {v: [g] for v, g in starts.items()}
-    totals: dict[Variable, Variable] = {}
-    user = source.here()
-
-    def total(variable: Variable) -> Variable | None:
-        if variable not in totals and variable in contributions:
-            first, *others = contributions.pop(variable)
-            for other in others:
-                first = add(first, other)
-            totals[variable] = first
-        return totals.get(variable)
-
-    for node in reversed(order):
-        if node not in passing:
-            continue
-        with source.made_for(source.Origin(user, forward=node)):
-            given = [total(v) for v in node.outputs]
-            if all(g is None for g in given):
-                continue
-            for variable, passes, gradient in zip(
-                node.inputs, passing[node], node.op.vjp(node, *given), strict=True
-            ):
-                if (
-                    passes
-                    and gradient is not None
-                    and variable not in constant
-                    and variable not in starts
-                ):
-                    contributions.setdefault(variable, []).append(
-                        _fit(node, variable, gradient)
-                    )
-    for target in targets:
-        total(target)
-    return totals
-
-
-def _fit(node: Apply, variable: Variable, gradient: Variable) -> Variable:
-    """The gradient in the dtype of its variable, summed over axes along which that was stretched."""
-    if isinstance(node.op, Elementwise | BroadcastTo):
-        axes = tuple(
-            axis
-            for axis, (own, out) in enumerate(
-                zip(variable.type.shape, node.outputs[0].type.shape, strict=True)
-            )
-            if own == 1 and out != 1
-        )
-        if axes and gradient.ndim == variable.ndim:
-            gradient = keep(Sum(axes)(gradient), variable.ndim, axes)
-    return cast(gradient, variable.dtype)
-
-
-def _say_disconnected(
-    cost: Variable | None, target: Variable, line: source.Location | None, action: str
-) -> None:
-    report = _disconnection(cost, target, line)
-    if action == "warn":
-        warnings.warn(str(report), stacklevel=4)
+def _check_cost(cost: Variable) -> None:
+    if cost.ndim:
+        hint = "reduce it first, as cost.mean() or cost.sum()."
+    elif kind(cost.dtype) == "c":
+        hint = "a complex number has no order; take a real one, as T.real(cost) or abs(cost)."
+    elif not cost.type.is_float:
+        hint = "cast it to a float first."
+    else:
         return
-    error = DisconnectedInputError(report)
-    error.line = line
-    raise error
+    text = f"the cost must be a float scalar, got {cost.label()}: {cost.type}."
+    raise gradient_error(text, hint, argument(0, "cost"))
 
 
-def _disconnection(
-    cost: Variable | None, target: Variable, line: source.Location | None
-) -> Report:
-    name, of = target.label(), "the known gradients"
-    if cost is not None:
-        written = _argument(0, "cost")
-        of = cost.name or (
-            written.expression
-            if written and written.expression.isidentifier()
-            else "the cost"
-        )
-    report = Report(f"{of} does not depend on {name} in a differentiable way.", line)
-    way = [] if cost is None else path_between(target, cost, lambda node, i: True)
-    stop = next(
-        (k for k, node in enumerate(way) if not any(node.op.connection(node))), None
-    )
-    if stop is not None:
-        report.add(
-            "uses",
-            f"{_way_text(name, way[: stop + 1])}, stops there: {way[stop].op} has no gradient",
-        )
-    elif way:
-        report.add("uses", f"{name} is used only for sizes or places")
-    elif cost is not None:
-        report.add("uses", f"{name} is not part of the graph of {of}")
-    if target.location is not None:
-        report.add("made", f"{name}: {target.type}, {target.location.place}")
-    return report.add(
+def _undefined_error(
+    target: Variable, gradient: Variable, line: source.Location | None
+) -> GradientError:
+    assert gradient.owner is not None
+    text = f"the gradient with respect to {target.label()} is undefined."
+    error = gradient_error(text, "", line)
+    report = error.args[0].add("reason", f"{undefined_reason(gradient)}.")
+    forward = gradient.owner.origin.forward
+    if forward is not None and forward.origin.location is not None:
+        report.add("made", f"{forward}, {forward.origin.location}")
+    report.add(
         "hint",
-        f"use a variable that depends on {name}, or disconnected_inputs='ignore' if a zero is meant.",
+        "stop it with T.disconnected_grad(…), or get NaN with null_gradients='return'.",
     )
-
-
-def _way_text(name: str, way: Sequence[Apply]) -> str:
-    """``b → add (In [5] line 4) → argmax (In [5] line 7)``; the middle of a long way is left out."""
-    steps, last = [name], ""
-    for node in way:
-        if isinstance(node.op, DimShuffle):
-            continue
-        place = node.origin.location.place if node.origin.location else ""
-        steps.append(
-            f"{node.op.name} ({place})" if place and place != last else node.op.name
-        )
-        last = place
-    return " → ".join(steps if len(steps) < 6 else [*steps[:3], "…", steps[-1]])
-
-
-def _argument(
-    position: int, keyword: str, element: int | None = None
-) -> source.Location | None:
-    """The place of an argument in the user's call of :func:`grad`."""
-    place = source.here()
-    return (
-        None if place is None else place.location.argument(position, keyword, element)
-    )
+    return error
 
 
 def _wrt(wrt: Any, number: int) -> source.Location | None:
-    return _argument(1, "wrt", None if isinstance(wrt, Variable) else number)
-
-
-def _error(headline: str, hint: str, line: source.Location | None) -> GradientError:
-    error = GradientError(Report(headline, line).add("hint", hint))
-    error.line = line
-    return error
+    return argument(1, "wrt", None if isinstance(wrt, Variable) else number)

@@ -21,7 +21,7 @@ import numpy as np
 
 from workbench.config import config
 from workbench.core import source
-from workbench.core.errors import DTypeError, ShapeError
+from workbench.core.errors import DTypeError, NumberRangeError, ShapeError
 from workbench.core.types import Array, TensorType
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ class Variable:
         def T(self) -> Variable: ...
 
 
+TensorType.variable = Variable
+
+
 class Constant(Variable):
     """A value known while the graph is built; its array is read-only."""
 
@@ -163,6 +166,17 @@ class Shared(Variable):
 
     Functions that use it need not list it. The array lives in `storage`, a list of one:
     compiled code exchanges that one entry, so that all functions see the new value at once.
+
+    Attributes
+    ----------
+    default_update
+        What every call that uses the variable replaces its value with, unless the function
+        says otherwise; ``None`` for nothing.
+    strict
+        :meth:`set_value` takes arrays of exactly this type only.
+    allow_downcast
+        Which values :meth:`set_value` may round: ``True`` any, ``False`` none, ``None``
+        Python numbers only.
     """
 
     def __init__(
@@ -171,16 +185,21 @@ class Shared(Variable):
         value: Array,
         name: str | None = None,
         strict: bool = False,
+        allow_downcast: bool | None = None,
     ) -> None:
         super().__init__(type, name)
         self.storage: list[Array] = [value]
         self.strict = strict
+        self.allow_downcast = allow_downcast
         self.default_update: Variable | None = None
 
-    def get_value(self, borrow: bool = False) -> Array:
+    def get_value(
+        self, borrow: bool = False, return_internal_type: bool = False
+    ) -> Array:
         """The present value: a copy, or with ``borrow=True`` the array itself.
 
-        A borrowed array may change at the next update, and must not be resized.
+        A borrowed array may change at the next update, and must not be resized. The value is
+        kept as a NumPy array: `return_internal_type` changes nothing.
         """
         value = self.storage[0]
         return value if borrow else value.copy()
@@ -201,7 +220,9 @@ class Shared(Variable):
             The value does not fit; the old one is kept.
         """
         try:
-            array = self.type.filter(value, allow_downcast=False)
+            if self.strict and not self.type.fits(value):
+                raise DTypeError(f"must be an array of exactly the type {self.type}")
+            array = self.type.filter(value, self.allow_downcast)
         except (DTypeError, ShapeError) as error:
             error.args = (f"{self.name or 'the shared variable'}.set_value: {error}",)
             raise
@@ -211,6 +232,49 @@ class Shared(Variable):
             if borrow
             else np.array(array, order="C")
         )
+
+    def zero(self, borrow: bool = False) -> None:
+        """Set every element to 0; with ``borrow=True`` in the array itself."""
+        if borrow:
+            self.storage[0][...] = 0
+        else:
+            self.storage[0] = np.zeros_like(self.storage[0])
+
+    def clone(self, name: str | None = None) -> Shared:
+        """Another shared variable of this type with a copy of the value."""
+        made = Shared(
+            self.type,
+            self.get_value(),
+            name or self.name,
+            self.strict,
+            self.allow_downcast,
+        )
+        made.tag = SimpleNamespace(**vars(self.tag))
+        return made
+
+    @property
+    def container(self) -> Container:
+        """The place of the value: ``W.container.value`` reads and sets it without a copy."""
+        return Container(self)
+
+
+class Container:
+    """Where a shared variable keeps its value."""
+
+    def __init__(self, variable: Shared) -> None:
+        self.variable = variable
+        self.storage = variable.storage
+
+    @property
+    def value(self) -> Array:
+        """The array itself; what is assigned is checked as by :meth:`Shared.set_value`."""
+        return self.storage[0]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self.variable.set_value(value, borrow=True)
+
+    data = value
 
 
 class Apply:
@@ -246,9 +310,16 @@ class Apply:
         return f"{self.op}({', '.join(v.label() for v in self.inputs)})"
 
 
-def toposort(
-    outputs: Iterable[Variable], inputs: Iterable[Variable] = ()
-) -> list[Apply]:
+Variables = Variable | Iterable[Variable]
+"""One variable, or several."""
+
+
+def as_list(variables: Variables) -> list[Variable]:
+    """One variable, or several, as a list."""
+    return [variables] if isinstance(variables, Variable) else list(variables)
+
+
+def toposort(outputs: Variables, inputs: Iterable[Variable] = ()) -> list[Apply]:
     """The operations that compute `outputs`, every one after those it needs.
 
     The walk stops at `inputs`. The order depends on the graph alone: operations appear in
@@ -258,7 +329,7 @@ def toposort(
     stop = inputs if isinstance(inputs, Set | Mapping) else set(inputs)
     done: set[Apply] = set()
     order: list[Apply] = []
-    for output in outputs:
+    for output in as_list(outputs):
         if output in stop or output.owner is None or output.owner in done:
             continue
         stack: list[tuple[Apply, int]] = [(output.owner, 0)]
@@ -281,11 +352,9 @@ def toposort(
     return order
 
 
-def graph_inputs(
-    outputs: Iterable[Variable], inputs: Iterable[Variable] = ()
-) -> list[Variable]:
+def graph_inputs(outputs: Variables, inputs: Iterable[Variable] = ()) -> list[Variable]:
     """The leaves that `outputs` depend on, constants and shared included, in order of first use."""
-    outputs = list(outputs)
+    outputs = as_list(outputs)
     stop = set(inputs)
     found: dict[Variable, None] = {}
     for node in toposort(outputs, stop):
@@ -298,11 +367,9 @@ def graph_inputs(
     return list(found)
 
 
-def ancestors(
-    outputs: Iterable[Variable], inputs: Iterable[Variable] = ()
-) -> list[Variable]:
+def ancestors(outputs: Variables, inputs: Iterable[Variable] = ()) -> list[Variable]:
     """Every variable that `outputs` depend on, themselves included."""
-    outputs = list(outputs)
+    outputs = as_list(outputs)
     found: dict[Variable, None] = dict.fromkeys(graph_inputs(outputs, inputs))
     for node in toposort(outputs, inputs):
         for variable in node.outputs:
@@ -415,9 +482,15 @@ def as_array(value: Any, dtype: str | None = None) -> Array:
         )
     try:
         array = np.asarray(value, dtype=dtype)
-    except (ValueError, TypeError, OverflowError) as error:
+    except OverflowError as error:
+        raise NumberRangeError(
+            f"{value!r} cannot become a constant: {error}."
+        ) from None
+    except (ValueError, TypeError) as error:
         raise DTypeError(f"{value!r} cannot become a constant: {error}.") from None
     if array.dtype.kind not in "biufc":
+        if isinstance(value, int):
+            raise NumberRangeError(f"{value!r} fits into no dtype of integers.")
         raise DTypeError(f"{value!r} cannot become a constant: it holds no numbers.")
     return array
 
@@ -425,6 +498,8 @@ def as_array(value: Any, dtype: str | None = None) -> Array:
 def shared(
     value: Any,
     name: str | None = None,
+    strict: bool = False,
+    allow_downcast: bool | None = None,
     borrow: bool = False,
     dtype: str | None = None,
     shape: Sequence[int | None] | None = None,
@@ -438,6 +513,10 @@ def shared(
         An array, a number, or nested lists; a Python float becomes floatX.
     name
         How it is called.
+    strict
+        ``set_value`` takes arrays of exactly this dtype only, and converts nothing.
+    allow_downcast
+        Which values ``set_value`` may round: True any, False none, None Python floats.
     borrow
         Keep the very array instead of a copy, when it is one of the right dtype.
     dtype
@@ -459,14 +538,10 @@ def shared(
     data = (
         value if isinstance(value, np.ndarray) and not dtype else as_array(value, dtype)
     )
-    if broadcastable is not None:
-        shape = [1 if b else None for b in broadcastable]
-    made = Shared(
-        TensorType(
-            data.dtype.name, tuple(shape) if shape is not None else (None,) * data.ndim
-        ),
-        data,
-        name,
-    )
+    if shape is None and broadcastable is None:
+        shape = (None,) * data.ndim
+    type = TensorType(data.dtype.name, shape, broadcastable)
+    made = Shared(type, data, name, False, allow_downcast)
     made.set_value(data, borrow=borrow)
+    made.strict = strict
     return made

@@ -5,7 +5,7 @@ compare and hash equal and equal nodes can be merged. It states, side by side:
 
 - its **type rule**, :meth:`Op.output_types`;
 - its **meaning**, :meth:`Op.reference`, in NumPy;
-- its **derivative**, :meth:`Op.vjp`;
+- its **derivative**, :meth:`Op.vjp`, from which :meth:`Op.jvp` is derived where it is not written;
 - its **shape rule**, :meth:`Op.infer_shape`, without computing anything;
 - for the kinds that loops are generated for, its **scalar text**.
 
@@ -48,6 +48,14 @@ class Op:
 
     name: ClassVar[str] = ""
 
+    holomorphic: ClassVar[bool] = True
+    """Whether a complex result is a holomorphic function of complex inputs.
+
+    If so, `vjp` is written as for real numbers, g times the complex derivative, and the walk
+    sees to conjugates. If not (the conjugate, a real part, an absolute value), `vjp` takes
+    and gives gradients as users see them: dC/dRe + i dC/dIm of the real cost C.
+    """
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "name" not in cls.__dict__:
@@ -68,6 +76,17 @@ class Op:
         does not depend on that input in a differentiable way.
         """
         raise GradientError(f"{self} has no gradient")
+
+    def jvp(
+        self, node: Apply, tangents: Sequence[Variable | None]
+    ) -> Sequence[Variable | None] | None:
+        """Changes of the outputs for small changes of the inputs.
+
+        ``None`` in `tangents` and in the result stands for zero. By default the result as a
+        whole is ``None``: the rule is then derived from the kind of the op or from `vjp`
+        (:mod:`workbench.core.forward`).
+        """
+        return None
 
     def connection(self, node: Apply) -> Sequence[bool]:
         """Through which inputs a gradient passes; by default through every float input."""
@@ -126,6 +145,9 @@ class Elementwise(Op):
     `c_expr` is C text with ``{x} {y} {z}`` for the operands, ``{t}`` for the C type of the
     first and ``{f}`` for its suffix of mathematical functions (``f`` for float32, else
     nothing). `cost` counts about one for an addition and 20 for an exponential.
+
+    `vjp` works element by element, too: what it makes of an element of the gradient may not
+    depend on the others (:mod:`workbench.core.masks`).
     """
 
     arity: ClassVar[int] = 1
@@ -251,7 +273,13 @@ class Gather(View):
 
 
 class Generator(Op):
-    """Makes each element from its own index."""
+    """Makes each element from its own index.
+
+    With `row_major` that is the element's number in row-major order, so that one sweep over
+    all elements may take the place of nested loops.
+    """
+
+    row_major: ClassVar[bool] = False
 
     def element(self, node: Apply, index: Sequence[Any], b: Indexer) -> Any:
         """The element at `index`, as an index expression."""
@@ -282,15 +310,33 @@ class Assembly(Op):
 
 
 class Composite(Op):
-    """A name for an expression of simpler ops."""
+    """A name for an expression of simpler ops, or for several, one an output."""
 
-    def expand(self, *inputs: Variable) -> Variable:
+    def expand(self, *inputs: Variable) -> Variable | Sequence[Variable]:
         """The expression it stands for."""
         raise NotImplementedError
 
+    def expansion(self, node: Apply) -> list[Variable]:
+        """The expressions that one node stands for, one an output."""
+        expanded = self.expand(*node.inputs)
+        return [expanded] if isinstance(expanded, Variable) else list(expanded)
+
 
 class Opaque(Op):
-    """No loop of ours: a library call, a kernel of its own, or the reference."""
+    """No loop of ours: a library call, a kernel of its own, or the reference.
+
+    An op with one output whose sizes follow from those of the inputs may bring C text: the
+    statements that fill the output. They see, for input k, its elements as ``in<k>``, their C
+    type as ``in<k>_t``, and for axis a its size ``in<k>_n<a>`` and its stride in elements
+    ``in<k>_s<a>``; the same for the output, ``out``, which is contiguous and shares no memory
+    with an input. `c_support` is text that stands once at the top: headers, functions.
+    """
+
+    c_support: ClassVar[str] = ""
+
+    def c_code(self, node: Apply) -> str:
+        """The statements, or nothing where the reference is to run."""
+        return ""
 
 
 # --- helpers that type rules share -------------------------------------------------------

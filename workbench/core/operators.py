@@ -10,14 +10,34 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from workbench.core.graph import Variable
+from workbench.core.ops import (
+    complexes,
+    counting,
+    diagonals,
+    floats,
+    indexing,
+    integers,
+    linalg,
+    masks,
+    mathematics,
+    moments,
+    products,
+    rearrange,
+    reduction,
+    rounding,
+    running,
+    shape,
+    sorting,
+    subscript,
+    ufunc,
+)
 from workbench.core.ops import elementwise as ew
-from workbench.core.ops import linalg, mathematics, reduction, shape, subscript, ufunc
 
 
 def _reflected(
-    function: Callable[[Any, Any], Variable],
-) -> Callable[[Any, Any], Variable]:
-    def method(self: Any, other: Any) -> Variable:
+    function: Callable[[Any, Any], Any],
+) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
         return function(other, self)
 
     return method
@@ -46,6 +66,10 @@ def _transpose(self: Variable, *axes: Any) -> Variable:
     return shape.transpose(self, axes[0] if isinstance(axes[0], list | tuple) else axes)
 
 
+def _compress(self: Variable, condition: Any, axis: int | None = None) -> Variable:
+    return indexing.compress(condition, self, axis)
+
+
 def _size(self: Variable) -> Variable:
     return shape.size_variable(shape.product_size(shape.sizes_of(self)))
 
@@ -57,11 +81,14 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "truediv": ew.true_div,
     "floordiv": ew.floor_div,
     "mod": ew.mod,
+    "divmod": integers.divmod,
+    "lshift": integers.left_shift,
+    "rshift": integers.right_shift,
     "pow": mathematics.pow,
     "and": ew.and_,
     "or": ew.or_,
     "xor": ew.xor,
-    "matmul": linalg.dot,
+    "matmul": products.matmul,
 }
 
 METHODS: dict[str, Any] = {
@@ -70,6 +97,11 @@ METHODS: dict[str, Any] = {
     "__gt__": ew.gt,
     "__ge__": ew.ge,
     "__neg__": ew.neg,
+    "__pos__": floats.positive,
+    "__floor__": ew.floor,
+    "__ceil__": ew.ceil,
+    "__trunc__": ew.trunc,
+    "__round__": rounding.round,
     "__abs__": ew.abs,
     "__invert__": ew.invert,
     "__getitem__": subscript.index,
@@ -77,9 +109,16 @@ METHODS: dict[str, Any] = {
     "__len__": _length,
     "sum": reduction.sum,
     "prod": reduction.prod,
-    "mean": reduction.mean,
-    "var": reduction.var,
-    "std": reduction.std,
+    "mean": moments.mean,
+    "var": moments.var,
+    "std": moments.std,
+    "ptp": moments.ptp,
+    "norm": moments.norm,
+    "sort": sorting.sort,
+    "argsort": sorting.argsort,
+    "searchsorted": counting.searchsorted,
+    "cumsum": running.cumsum,
+    "cumprod": running.cumprod,
     "max": reduction.max,
     "min": reduction.min,
     "argmax": reduction.argmax,
@@ -89,18 +128,36 @@ METHODS: dict[str, Any] = {
     "dot": linalg.dot,
     "astype": ufunc.cast,
     "clip": ew.clip,
-    "round": ew.round,
+    "round": rounding.round,
+    "conj": complexes.conj,
+    "conjugate": complexes.conj,
+    "real": property(ufunc.real),
+    "imag": property(complexes.imag),
     "dimshuffle": shape.dimshuffle,
     "reshape": _reshape,
     "flatten": shape.flatten,
     "ravel": shape.ravel,
     "squeeze": shape.squeeze,
     "swapaxes": shape.swapaxes,
+    "moveaxis": rearrange.moveaxis,
+    "repeat": rearrange.repeat,
+    "tile": rearrange.tile,
+    "copy": rearrange.copy,
+    "fill": ew.fill,
+    "diagonal": diagonals.diagonal,
+    "trace": products.trace,
     "transpose": _transpose,
-    "take": subscript.take,
+    "take": indexing.take,
+    "compress": _compress,
+    "choose": indexing.choose,
+    "nonzero": masks.nonzero,
+    "nonzero_values": indexing.nonzero_values,
+    "set": subscript.set_subtensor,
+    "inc": subscript.inc_subtensor,
     "shape": property(shape.shape),
     "size": property(_size),
     "T": property(shape.transpose),
+    "mT": property(rearrange.matrix_transpose),
 }
 
 

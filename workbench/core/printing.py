@@ -381,7 +381,12 @@ def _formula(node: Apply, operands: Sequence[tuple[str, int]]) -> tuple[str, int
         return f"{_bracket(operands[0], ATOM)}[{index}]", ATOM
     head, brace, parameters = plain(str(op)).partition("{")
     if head.startswith("slice["):
-        return _bracket(operands[0], ATOM) + head.removeprefix("slice"), ATOM
+        first, *others = head.removeprefix("slice").split("?")
+        bounds = [text for text, _ in operands[1:]]
+        index = first + "".join(
+            text + other for text, other in zip(bounds, others, strict=True)
+        )
+        return _bracket(operands[0], ATOM) + index, ATOM
     arguments = [text for text, _ in operands]
     if brace:
         arguments.append(parameters.removesuffix("}"))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core import pickling
+from workbench.core.collecting import paused_collector
 from workbench.core.errors import WorkbenchError
 
 pickling.attach()
@@ -43,7 +44,7 @@ def dump(value: Any, path: str | Path) -> None:
     array([1., 2.])
     """
     objects = io.BytesIO()
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive, paused_collector():
         _Pickler(objects, archive).dump(value)
         archive.writestr(OBJECTS, objects.getvalue())
 
@@ -66,7 +67,7 @@ def load(path: str | Path, trusted: bool = False) -> Any:
         raise UntrustedFileError(
             f"{path} can run any code when it is loaded; pass trusted=True if you made it, or trust who did."
         )
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(path) as archive, paused_collector():
         return _Unpickler(io.BytesIO(archive.read(OBJECTS)), archive).load()
 
 

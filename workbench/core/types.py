@@ -10,13 +10,14 @@ Read next: :mod:`workbench.core.graph`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.config import config
 from workbench.core.errors import DTypeError, ShapeError
 
 Shape = tuple[int | None, ...]
@@ -33,9 +34,19 @@ DTYPES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class TensorType:
     """An array type: `dtype` by name, `shape` with ``None`` for sizes known only at run time.
+
+    Parameters
+    ----------
+    dtype
+        By name, or in any other way NumPy knows.
+    shape
+        One entry an axis: a size, or None; for an array of one axis also its size alone.
+        Booleans are read as `broadcastable`.
+    broadcastable
+        In place of `shape`: True for an axis of size 1 that stretches, False for any size.
 
     Examples
     --------
@@ -43,20 +54,38 @@ class TensorType:
     'float32 (?, 10)'
     >>> str(TensorType("int64", (None,)))
     'int64 vector'
+    >>> TensorType("int8", broadcastable=(True, False))
+    TensorType('int8', (1, None))
     """
 
     dtype: str
     shape: Shape
 
-    def __post_init__(self) -> None:
-        name = self.dtype if self.dtype in DTYPES else _dtype_name(self.dtype)
-        shape = tuple(None if s is None else int(s) for s in self.shape)
-        if any(s is not None and s < 0 for s in shape):
+    variable: ClassVar[Callable[..., Any]]
+    """What makes a variable of a type; the graph sets it."""
+
+    def __init__(
+        self,
+        dtype: Any,
+        shape: Sequence[int | bool | None] | int | None = None,
+        broadcastable: Sequence[bool] | None = None,
+    ) -> None:
+        known = isinstance(dtype, str) and dtype in DTYPES
+        name = dtype if known else _dtype_name(dtype)
+        if shape is None:
+            shape = broadcastable or ()
+        entries = (shape,) if isinstance(shape, int) else tuple(shape)
+        sizes = tuple(map(_static_size, entries))
+        if any(s is not None and s < 0 for s in sizes):
             raise ShapeError(
-                f"the shape {shape} has a negative size; use None for one not known yet."
+                f"the shape {sizes} has a negative size; use None for one not known yet."
             )
         object.__setattr__(self, "dtype", name)
-        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "shape", sizes)
+
+    def __call__(self, name: str | None = None) -> Any:
+        """A variable of this type, an input when nothing computes it."""
+        return TensorType.variable(self, name)
 
     @property
     def ndim(self) -> int:
@@ -201,8 +230,17 @@ class TensorType:
         return f"TensorType({self.dtype!r}, {self.shape})"
 
 
+def _static_size(entry: int | bool | None) -> int | None:
+    """An entry of a shape; of a pattern True is the size 1 and False any."""
+    if isinstance(entry, bool | np.bool_):
+        return 1 if entry else None
+    return None if entry is None else int(entry)
+
+
 def _dtype_name(dtype: Any) -> str:
-    """The name of a dtype given in any way NumPy knows."""
+    """The name of a dtype given in any way NumPy knows, or as ``"floatX"``."""
+    if isinstance(dtype, str) and dtype == "floatX":
+        return config.floatX
     try:
         name = np.dtype(dtype).name
     except TypeError:

@@ -38,6 +38,7 @@ MOST_ANCESTORS = 8  # nodes of the plain graph named for one of the compiled gra
 KERNELS = {
     "loops": "loops of ours",
     "blas": "a call of the BLAS library",
+    "own": "C text that the operation brings",
     "host": "NumPy, from the compiled program: this operation has no kernel",
     "alias": "nothing to compute: the same memory, looked at differently",
 }

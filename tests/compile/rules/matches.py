@@ -15,7 +15,9 @@ import workbench.tensor as T
 from workbench.compile.record import Graph
 from workbench.core.graph import Shared, Variable
 from workbench.core.ops import shape as S
-from workbench.core.ops.indexing import Join, OneHot, Put
+from workbench.core.ops.blocks import OpFromGraph
+from workbench.core.ops.gathering import LastWriter, OneHot, Put
+from workbench.core.ops.joining import Join
 from workbench.core.ops.nnet import LogSumExp
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
 from workbench.core.types import TensorType
@@ -124,6 +126,11 @@ row(
     "fold_constants",
     lambda d: d.any() + T.exp(T.constant(2.0)),
     lambda d: d.new(3) * T.constant(np.arange(3.0)).sum(),
+)
+row(
+    "barrier",
+    lambda d: T.disconnected_grad(T.grad_clip(d.any(), -1, 1)),
+    lambda d: T.zero_grad(T.grad_scale(d.any(dtype="float32"), 2)),
 )
 row("neg_of_neg", lambda d: T.neg(-d.any()), lambda d: T.neg(-d.any(dtype="uint8")))
 row(
@@ -581,6 +588,44 @@ def _(d):
     return T.exp(x) + put
 
 
+# --- masks ----------------------------------------------------------------------------
+
+
+@matches("put_at_mask")
+def _(d):
+    x = d.new(*d.shape(2))
+    places = T.nonzero(d.like(d.values[x].shape, dtype="bool"))
+    part = stretch(d.new(1), SizeOf(0)(places[0]))
+    return Put(2, True)(x, part, *places)
+
+
+@matches("put_at_mask")
+def _(d):
+    x = d.new(d.size(), 3)
+    (places,) = T.nonzero(d.like(d.values[x].shape[:1], dtype="bool"))
+    part = stretch(d.new(1, 3), SizeOf(0)(places), 3)
+    return Put(1, False)(x, part, places)
+
+
+@matches("places_named_once")
+def _(d):
+    mask = d.like(d.shape(2), dtype="bool")
+    return LastWriter(2)(*T.nonzero(mask), *sizes_of(mask))
+
+
+@matches("places_named_once")
+def _(d):
+    n, k = d.size(), d.size(low=2)
+    y = d.places(n, k)
+    return LastWriter(2)(T.arange(SizeOf(0)(y)), y, SizeOf(0)(y), size_variable(k))
+
+
+@matches("places_named_once")
+def _(d):
+    places = T.constant([[3], [0]]), T.constant([[1, 0, 2]])
+    return LastWriter(2)(*places, *sizes_of(d.new(4, 3)))
+
+
 # --- blas and lowering ----------------------------------------------------------------
 
 
@@ -601,10 +646,33 @@ row(
     lambda d: T.dot(d.new(3, 2), d.new(2, 4)) + T.dot(d.new(3, 5), d.new(5, 4)),
     lambda d: (lambda a: d.new(3) + (-(a * T.dot(d.new(3, 4), d.new(4)))))(d.new()),
 )
+
+
+def block_of(x: Variable, y: Variable) -> tuple[Variable, ...]:
+    """Three outputs of an op made of a graph, one of them an input."""
+    a, b = Variable(x.type), Variable(y.type)
+    return tuple(OpFromGraph([a, b], [T.exp(a) * b, a, a - b])(x, y))
+
+
+row(
+    "inline_graph",
+    lambda d: block_of(*d.pair()),
+    lambda d: block_of(*d.pair())[0],
+)
 row(
     "expand_composite",
+    lambda d: block_of(*d.pair()),
     lambda d: T.nnet.softmax(d.new(*d.shape(2))),
     lambda d: T.nnet.logsoftmax(d.new(*d.shape(2)), axis=0),
     lambda d: LogSumExp((0, 1))(d.new(*d.shape(2))),
     lambda d: T.shape(d.new(*d.shape(2))),
+)
+row(
+    "half_in_single",
+    lambda d: T.exp(d.new(*d.shape(2), dtype="float16")),
+    lambda d: T.sum(d.new(*d.shape(2), dtype="float16"), axis=0),
+    lambda d: T.cast(d.new(*d.shape(1), dtype="float16"), "int32"),
+    lambda d: T.cast(d.new(*d.shape(1), dtype="int64"), "float16"),
+    lambda d: T.inc_subtensor(d.new(4, dtype="float16")[1:], 1),
+    lambda d: T.dot(d.new(2, 3, dtype="float16"), d.new(3, 2, dtype="float16")),
 )

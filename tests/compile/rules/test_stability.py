@@ -15,7 +15,7 @@ from workbench.core.gradient import grad
 from workbench.core.graph import Variable
 from workbench.core.ops import linalg, nnet
 from workbench.core.ops.elementwise import Reciprocal, TrueDiv
-from workbench.core.ops.indexing import OneHot, Put
+from workbench.core.ops.gathering import OneHot, Put
 from workbench.core.types import TensorType
 
 INF = np.inf

@@ -21,7 +21,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from workbench.compile.c.kernels import KERNELS, Matrix
+from workbench.compile.c import own
+from workbench.compile.c.kernels import KERNELS
+from workbench.compile.c.operands import Matrix
 from workbench.compile.c.settle import Settlement
 from workbench.compile.c.statements import Line, Writer
 from workbench.compile.elements import SizeTable
@@ -33,8 +35,8 @@ from workbench.compile.scalars import C_TYPES, literal
 from workbench.compile.schedule import Schedule, is_strided_view
 from workbench.config import config
 from workbench.core.graph import Apply, Constant, Variable
-from workbench.core.ops.indexing import Slice
 from workbench.core.ops.shape import SizeOf
+from workbench.core.ops.slicing import Slice
 from workbench.core.ops.ufunc import DimShuffle
 from workbench.core.types import count
 
@@ -111,6 +113,7 @@ class _Emitter:
         self.schedule, self.plan, self.sizes = schedule, plan, sizes
         self.extents = schedule.extents
         self.failing: dict[Apply, int] = {}
+        self.own: list[Apply] = []
         self.out = Writer(self.pointer, self._number)
         self.settlement = Settlement(schedule, plan, sizes, inputs, self.out)
         self.places = {
@@ -128,11 +131,13 @@ class _Emitter:
         out.line(f"/* A program of {kernels}; headers {headers_digest()}. */")
         out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
         out.line(f"#define WB_BLAS_THREADS {config.blas_threads}")
+        out.lines += own.support(self.own)
         out.line('#include "prelude.h"')
         out.line("")
         out.line("const int64_t wb_abi = WB_ABI;")
         out.line("void wb_bind(void *const *blas) { wb_blas = blas; }")
         out.line("")
+        self._own_functions()
         with out.apart(1) as early:
             self.settlement.early()
         self._function("prepare", "sizes, checks, memory", early, set())
@@ -166,6 +171,12 @@ class _Emitter:
             self.out.line(code)
 
     # --- functions
+
+    def _own_functions(self) -> None:
+        """The C text that operations bring, before the kernels that call it."""
+        for number, node in enumerate(self.own):
+            self.out.lines += own.definition(number, node)
+            self.out.line("")
 
     def _kernel(self, number: int, unit: Lowered, body: Sequence[Line]) -> None:
         """A kernel; before it a function for what could not be settled earlier, if there is any."""
@@ -250,9 +261,13 @@ class _Emitter:
         in_place = (
             output in self.plan.in_place or self.plan.storage[output].kind == "input"
         )
-        for line in KERNELS[type(node.op)](
-            node, operands, self._matrix(output), in_place
-        ):
+        place = self._matrix(output)
+        if type(node.op) in KERNELS:
+            lines = KERNELS[type(node.op)](node, operands, place, in_place)
+        else:
+            self.own.append(node)
+            lines = [own.call(len(self.own) - 1, operands, place)]
+        for line in lines:
             self.out.line(line, node)
 
     def _matrix(self, variable: Variable) -> Matrix:

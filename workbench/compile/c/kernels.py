@@ -1,27 +1,20 @@
 """Kernels of opaque ops: calls of the BLAS, or of loops written by hand in ``prelude.h``.
 
-`KERNELS` says which ops have one; any other opaque op runs its NumPy reference.
+`KERNELS` says which ops have one; any other opaque op brings C text of its own, or runs its
+NumPy reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from workbench.compile.c.operands import Matrix
+from workbench.compile.c.own import has_own_text
 from workbench.compile.loops import Index
 from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply
 from workbench.core.op import Op
-from workbench.core.ops.linalg import Dot, Gemm
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """An operand as the program sees it: a pointer, and sizes and strides in elements."""
-
-    pointer: str
-    sizes: tuple[Index, ...]
-    strides: tuple[Index, ...]
+from workbench.core.ops.linalg import BatchedDot, Dot, Gemm
 
 
 def product(
@@ -71,6 +64,35 @@ def _vector(dtype: str, a: Matrix, x: Matrix, alpha: str, beta: str, out: str) -
     return _call(dtype, a, column, alpha, beta, out)
 
 
+def batched_product(
+    node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: bool
+) -> list[str]:
+    """``out[p] = x[p] y[p]`` for every p, one call of the library each."""
+    dtype = node.outputs[0].dtype
+    x, y = operands
+    call = f"wb_matmul_{dtype}"
+    if dtype.startswith("float"):  # the library takes rows or columns without gaps
+        tests = [t for t in (_has_gaps(x), _has_gaps(y)) if t]
+        if tests:
+            call = f"({' || '.join(tests)} ? {call}_loops : {call})"
+    (count, m, k), n = x.sizes, y.sizes[2]
+    of = [f"{a.pointer} + p * {a.strides[0].factor()}" for a in operands]
+    inner = [_list(*a.strides[1:]) for a in operands]
+    into = f"{output.pointer} + p * {(m * n).factor()}"
+    return [
+        f"for (int64_t p = 0; p < {count.text}; ++p)",
+        f"  {call}({_list(m, n, k)}, 1, {of[0]}, {inner[0]}, {of[1]}, {inner[1]}, 0, {into});",
+    ]
+
+
+def _has_gaps(matrix: Matrix) -> str:
+    """A test of whether no axis of the matrices in a batch is contiguous; nothing if one is known to be."""
+    places = (*matrix.sizes[1:], *matrix.strides[1:])
+    if any(i.value == 1 for i in places):
+        return ""
+    return "(" + " && ".join(f"{i.factor()} != 1" for i in places) + ")"
+
+
 def _list(*indices: Index) -> str:
     return ", ".join(i.text for i in indices)
 
@@ -85,9 +107,15 @@ def _length(matrix: Matrix) -> str:
 
 Kernel = Callable[[Apply, Sequence[Matrix], Matrix, bool], list[str]]
 
-KERNELS: dict[type[Op], Kernel] = {Dot: product, Gemm: product}
+KERNELS: dict[type[Op], Kernel] = {
+    Dot: product,
+    Gemm: product,
+    BatchedDot: batched_product,
+}
 
 
 def has_kernel(node: Apply) -> bool:
     """Whether the C back end computes an opaque operation itself."""
-    return type(node.op) in KERNELS and node.outputs[0].dtype != "bool"
+    if type(node.op) in KERNELS:
+        return node.outputs[0].dtype != "bool"
+    return has_own_text(node)

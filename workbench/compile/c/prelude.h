@@ -21,10 +21,54 @@
 #define WB_VECTOR __attribute__((const))
 #endif
 
-/* Moved, but never computed with. */
+/* Moved, but never computed with: a half is turned to a float and back, see wb_from_half. */
 typedef uint16_t wb_half;
 typedef float _Complex wb_complex64;
 typedef double _Complex wb_complex128;
+
+/* The float that a half stands for. A half is the upper 16 bits of a float whose exponent is 112 smaller. */
+static inline float wb_from_half(wb_half half) {
+  const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, rest = half & 0x7fffu;
+  uint32_t bits = rest << 13;
+  float value;
+  memcpy(&value, &bits, 4);
+  value *= 0x1p112f;
+  memcpy(&bits, &value, 4);
+  bits = (rest >= 0x7c00u ? 0x7f800000u | rest << 13 : bits) | sign;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+/* The nearest half, of two the even one; from 65520 on infinity. */
+static inline wb_half wb_half_of_float(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  const uint32_t sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
+  float small;
+  memcpy(&small, &size, 4);
+  small += 0.5f; /* floats from 0.5 on are 2^-24 apart, as the smallest halves are */
+  uint32_t tiny;
+  memcpy(&tiny, &small, 4);
+  const uint32_t usual = (size + 0xfffu + (size >> 13 & 1u) - 0x38000000u) >> 13;
+  const uint32_t nan = 0x7c00u | (size >> 13 & 0x3ffu) | 0x200u;
+  const uint32_t half = size > 0x7f800000u ? nan
+                        : size >= 0x477ff000u ? 0x7c00u
+                        : size < 0x38800000u ? tiny - 0x3f000000u : usual;
+  return (wb_half)(half | sign);
+}
+
+/* By way of a float that is rounded to odd: an inexact one never lies half way between two halves. */
+static inline wb_half wb_half_of_double(double x) {
+  float near = (float)x;
+  uint32_t bits;
+  memcpy(&bits, &near, 4);
+  if (x == x && (double)near != x) {
+    if (__builtin_fabs((double)near) > __builtin_fabs(x)) bits -= 1;
+    bits |= 1;
+  }
+  memcpy(&near, &bits, 4);
+  return wb_half_of_float(near);
+}
 
 #define WB_CONST __attribute__((const))
 
@@ -40,7 +84,8 @@ WB_UNARY(WB_VECTOR, sin) WB_UNARY(WB_VECTOR, cos) WB_UNARY(WB_VECTOR, tan)
 WB_UNARY(WB_VECTOR, asin) WB_UNARY(WB_VECTOR, acos) WB_UNARY(WB_VECTOR, atan)
 WB_UNARY(WB_VECTOR, sinh) WB_UNARY(WB_VECTOR, cosh) WB_UNARY(WB_VECTOR, tanh)
 WB_UNARY(WB_VECTOR, asinh) WB_UNARY(WB_VECTOR, acosh) WB_UNARY(WB_VECTOR, atanh)
-WB_BINARY(WB_VECTOR, pow) WB_BINARY(WB_VECTOR, atan2)
+WB_UNARY(WB_VECTOR, cbrt) WB_UNARY(WB_VECTOR, erf) WB_UNARY(WB_VECTOR, erfc) WB_UNARY(WB_CONST, tgamma)
+WB_BINARY(WB_VECTOR, pow) WB_BINARY(WB_VECTOR, atan2) WB_BINARY(WB_VECTOR, hypot)
 #define exp wb_exp
 #define expf wb_expf
 #define exp2 wb_exp2
@@ -79,6 +124,16 @@ WB_BINARY(WB_VECTOR, pow) WB_BINARY(WB_VECTOR, atan2)
 #define acoshf wb_acoshf
 #define atanh wb_atanh
 #define atanhf wb_atanhf
+#define cbrt wb_cbrt
+#define cbrtf wb_cbrtf
+#define erf wb_erf
+#define erff wb_erff
+#define erfc wb_erfc
+#define erfcf wb_erfcf
+#define tgamma wb_tgamma
+#define tgammaf wb_tgammaf
+#define hypot wb_hypot
+#define hypotf wb_hypotf
 #define pow wb_pow
 #define powf wb_powf
 #define atan2 wb_atan2
@@ -86,9 +141,10 @@ WB_BINARY(WB_VECTOR, pow) WB_BINARY(WB_VECTOR, atan2)
 
 /* These have no such identities, and are single instructions. */
 #define WB_EXACT(name) WB_CONST double name(double); WB_CONST float name##f(float);
-WB_EXACT(sqrt) WB_EXACT(fabs) WB_EXACT(floor) WB_EXACT(ceil) WB_EXACT(trunc) WB_EXACT(rint)
+WB_EXACT(sqrt) WB_EXACT(fabs) WB_EXACT(floor) WB_EXACT(ceil) WB_EXACT(trunc) WB_EXACT(rint) WB_EXACT(round)
 WB_CONST double fmod(double, double); WB_CONST float fmodf(float, float);
 WB_CONST double copysign(double, double); WB_CONST float copysignf(float, float);
+double lgamma_r(double, int *); float lgammaf_r(float, int *); /* lgamma writes a global sign */
 
 #define WB_UNUSED __attribute__((unused))
 #define WB_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -115,6 +171,31 @@ WB_UNUSED __attribute__((noinline)) static int wb_reserve(wb_call *c, int64_t nu
 
 /* --- division: rounded towards minus infinity, 0 for an integer divided by 0, as NumPy ---- */
 
+/* Shifts by more places than there are, or by a negative number of them, move every bit out. */
+#define WB_SHIFTS(T, name, OUT)                                                                      \
+  WB_UNUSED static inline T wb_left_shift_##name(T a, T b) {                                         \
+    return (T)((uint64_t)b < 8 * sizeof(T) ? (uint64_t)a << b : 0);                                  \
+  }                                                                                                  \
+  WB_UNUSED static inline T wb_right_shift_##name(T a, T b) {                                        \
+    return (T)((uint64_t)b < 8 * sizeof(T) ? a >> b : OUT);                                          \
+  }
+
+/* Of absolute values A, B in the unsigned type U; what does not fit wraps. */
+#define WB_DIVISORS(T, name, A, B, U)                                                                \
+  WB_UNUSED static T wb_gcd_##name(T a, T b) {                                                       \
+    U m = A, n = B;                                                                                  \
+    while (m) {                                                                                      \
+      const U r = (U)(n % m);                                                                        \
+      n = m;                                                                                         \
+      m = r;                                                                                         \
+    }                                                                                                \
+    return (T)n;                                                                                     \
+  }                                                                                                  \
+  WB_UNUSED static T wb_lcm_##name(T a, T b) {                                                       \
+    const U both = (U)wb_gcd_##name(a, b), m = A, n = B;                                             \
+    return (T)(both ? (U)((uint64_t)(m / both) * n) : 0);                                            \
+  }
+
 #define WB_SIGNED(T, name)                                               \
   WB_UNUSED static inline T wb_floordiv_##name(T a, T b) {               \
     if (b == 0) return 0;                                                \
@@ -126,13 +207,22 @@ WB_UNUSED __attribute__((noinline)) static int wb_reserve(wb_call *c, int64_t nu
     if (b == 0 || b == -1) return 0;                                     \
     T r = (T)(a % b);                                                    \
     return (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);                \
-  }
+  }                                                                      \
+  WB_UNUSED static inline T wb_fmod_##name(T a, T b) {                   \
+    return (T)(b == 0 || b == -1 ? 0 : a % b);                           \
+  }                                                                      \
+  WB_SHIFTS(T, name, (a < 0 ? -1 : 0))                                   \
+  WB_DIVISORS(T, name, (u##T)(a < 0 ? 0 - (u##T)a : (u##T)a), (u##T)(b < 0 ? 0 - (u##T)b : (u##T)b), u##T)
 #define WB_UNSIGNED(T, name)                                                            \
   WB_UNUSED static inline T wb_floordiv_##name(T a, T b) { return b ? (T)(a / b) : 0; } \
-  WB_UNUSED static inline T wb_mod_##name(T a, T b) { return b ? (T)(a % b) : 0; }
+  WB_UNUSED static inline T wb_mod_##name(T a, T b) { return b ? (T)(a % b) : 0; }      \
+  WB_UNUSED static inline T wb_fmod_##name(T a, T b) { return b ? (T)(a % b) : 0; }     \
+  WB_SHIFTS(T, name, 0)                                                                 \
+  WB_DIVISORS(T, name, a, b, T)
 WB_SIGNED(int8_t, int8) WB_SIGNED(int16_t, int16) WB_SIGNED(int32_t, int32) WB_SIGNED(int64_t, int64)
 WB_UNSIGNED(uint8_t, uint8) WB_UNSIGNED(uint16_t, uint16) WB_UNSIGNED(uint32_t, uint32) WB_UNSIGNED(uint64_t, uint64)
 
+/* Where possible arguments are chosen, not results: a loop with a call in one branch does not vectorise. */
 #define WB_REAL(T, name, f)                                              \
   WB_UNUSED static inline T wb_mod_##name(T a, T b) {                    \
     T r = fmod##f(a, b);                                                 \
@@ -149,9 +239,46 @@ WB_UNSIGNED(uint8_t, uint8) WB_UNSIGNED(uint16_t, uint16) WB_UNSIGNED(uint32_t, 
     return q - low > (T)0.5 ? low + 1 : low;                             \
   }                                                                      \
   WB_UNUSED static inline T wb_logaddexp##f(T x, T y) {                  \
-    if (x == y) return x + (T)0.693147180559945309;                      \
-    T d = x - y;                                                         \
-    return d > 0 ? x + log1p##f(exp##f(-d)) : d <= 0 ? y + log1p##f(exp##f(d)) : d; \
+    const T d = x == y ? 0 : -fabs##f(x - y);                            \
+    return (x > y ? x : y) + log1p##f(exp##f(d));                        \
+  }                                                                      \
+  WB_UNUSED static inline T wb_logaddexp2##f(T x, T y) {                 \
+    const T d = x == y ? 0 : -fabs##f(x - y);                            \
+    return (x > y ? x : y) + (T)1.442695040888963407 * log1p##f(exp2##f(d)); \
+  }                                                                      \
+  WB_UNUSED static inline T wb_log1mexp##f(T x) {                        \
+    return x > (T)-0.693147180559945309 ? log##f(-expm1##f(x)) : log1p##f(-exp##f(x)); \
+  }                                                                      \
+  WB_UNUSED static inline T wb_sinc##f(T x) {                            \
+    const T z = x == 0 ? (T)1e-9 : (T)3.141592653589793238 * x;          \
+    return sin##f(z) / z;                                                \
+  }                                                                      \
+  WB_UNUSED static inline T wb_logit##f(T x) {                           \
+    if (x < (T)0.3 || x > (T)0.65) return log##f(x / (1 - x));           \
+    return log1p##f((2 * x - 1) / (1 - x));                              \
+  }                                                                      \
+  WB_UNUSED static inline T wb_ndtr##f(T x) {                            \
+    return (T)0.5 * erfc##f(-x * (T)0.707106781186547524);               \
+  }                                                                      \
+  WB_UNUSED static inline T wb_xlogy##f(T x, T y) {                      \
+    const int nothing = x == 0 && y == y;                                \
+    return (nothing ? 0 : x) * log##f(nothing ? 1 : y);                  \
+  }                                                                      \
+  WB_UNUSED static inline T wb_xlog1py##f(T x, T y) {                    \
+    const int nothing = x == 0 && y == y;                                \
+    return (nothing ? 0 : x) * log1p##f(nothing ? 0 : y);                \
+  }                                                                      \
+  WB_UNUSED static inline T wb_xlogx##f(T x) {                           \
+    const T factor = x > 0 ? x : x == 0 ? 0 : NAN;                       \
+    return factor * log##f(x > 0 ? x : (T)2.718281828459045235);         \
+  }                                                                      \
+  WB_UNUSED static inline T wb_entr##f(T x) {                            \
+    const T factor = x > 0 ? -x : x == 0 ? 0 : x < 0 ? -INFINITY : x;    \
+    return factor * log##f(x > 0 ? x : (T)2.718281828459045235);         \
+  }                                                                      \
+  WB_UNUSED static inline T wb_lgamma##f(T x) {                          \
+    int sign;                                                            \
+    return x == -INFINITY ? x : lgamma##f##_r(x, &sign);                 \
   }
 WB_REAL(double, float64, ) WB_REAL(float, float32, f)
 
@@ -175,6 +302,113 @@ WB_UNUSED static inline uint8_t wb_to_uint8(double x) { return (uint8_t)wb_to_in
 WB_UNUSED static inline uint64_t wb_to_uint64(double x) {
   if (x >= 9223372036854775808.0) return x < 18446744073709551616.0 ? (uint64_t)x : 0;
   return (uint64_t)wb_to_int64(x);
+}
+
+/* --- random numbers: the same bits as core/philox.py, operation for operation -------------- */
+
+#define WB_INLINE WB_UNUSED static inline __attribute__((always_inline, const))
+#define WB_LOW UINT64_C(0xFFFFFFFF)
+
+/* The words are kept in 64 bits: so gcc multiplies eight (four) blocks at a time, twice as fast as from 32 bits. */
+#define WB_PHILOX_ROUND(r) do {                                                                             \
+    const uint64_t a = UINT64_C(0xD2511F53) * x0, b = UINT64_C(0xCD9E8D57) * x2;                            \
+    x0 = (b >> 32) ^ x1 ^ ((k0 + r * UINT64_C(0x9E3779B9)) & WB_LOW);                                       \
+    x2 = (a >> 32) ^ x3 ^ ((k1 + r * UINT64_C(0xBB67AE85)) & WB_LOW);                                       \
+    x1 = b & WB_LOW;                                                                                        \
+    x3 = a & WB_LOW;                                                                                        \
+  } while (0);
+
+/* Philox4x32-10, Salmon and others (2011): the first or second 64 bits of a block. */
+WB_INLINE uint64_t wb_philox(uint64_t key, uint64_t counter, uint64_t index, int half) {
+  const uint64_t k0 = key & WB_LOW, k1 = key >> 32;
+  uint64_t x0 = index & WB_LOW, x1 = index >> 32, x2 = counter & WB_LOW, x3 = counter >> 32;
+  WB_PHILOX_ROUND(0) WB_PHILOX_ROUND(1) WB_PHILOX_ROUND(2) WB_PHILOX_ROUND(3) WB_PHILOX_ROUND(4)
+  WB_PHILOX_ROUND(5) WB_PHILOX_ROUND(6) WB_PHILOX_ROUND(7) WB_PHILOX_ROUND(8) WB_PHILOX_ROUND(9)
+  return half ? x3 << 32 | x2 : x1 << 32 | x0;
+}
+
+WB_INLINE uint64_t wb_high(uint64_t x, uint64_t y) {
+  const uint64_t x0 = x & WB_LOW, x1 = x >> 32, y0 = y & WB_LOW, y1 = y >> 32, middle = x1 * y0 + (x0 * y0 >> 32);
+  return x1 * y1 + (middle >> 32) + (((middle & WB_LOW) + x0 * y1) >> 32);
+}
+WB_INLINE uint64_t wb_below(uint64_t first, uint64_t second, uint64_t size) {
+  const uint64_t low = first * size;
+  return wb_high(first, size) + (low + wb_high(second, size) < low);
+}
+
+/* The logarithm of a normal positive number: x = 2^e m, log m = 2 artanh((m - 1) / (m + 1)). */
+WB_INLINE double wb_log_float64(double x) {
+  int64_t word;
+  memcpy(&word, &x, 8);
+  const int64_t e = (word - INT64_C(0x3FE6A09E667F3BCD)) >> 52;
+  word -= (int64_t)((uint64_t)e << 52);
+  double m, p = 1.0 / 21;
+  memcpy(&m, &word, 8);
+  const double s = (m - 1) / (m + 1), z = s * s;
+  p = p * z + 1.0 / 19, p = p * z + 1.0 / 17, p = p * z + 1.0 / 15, p = p * z + 1.0 / 13, p = p * z + 1.0 / 11;
+  p = p * z + 1.0 / 9, p = p * z + 1.0 / 7, p = p * z + 1.0 / 5, p = p * z + 1.0 / 3;
+  return (double)e * 0.6931471805599453 + (s + s * (z * p)) * 2;
+}
+WB_INLINE float wb_log_float32(float x) {
+  int32_t word;
+  memcpy(&word, &x, 4);
+  const int32_t e = (word - 0x3F3504F3) >> 23;
+  word -= (int32_t)((uint32_t)e << 23);
+  float m, p = (float)(1.0 / 11);
+  memcpy(&m, &word, 4);
+  const float s = (m - 1) / (m + 1), z = s * s;
+  p = p * z + (float)(1.0 / 9), p = p * z + (float)(1.0 / 7), p = p * z + (float)(1.0 / 5), p = p * z + (float)(1.0 / 3);
+  return (float)e * 0.6931471805599453f + (s + s * (z * p)) * 2;
+}
+
+WB_INLINE double wb_exponential_float64(uint64_t bits) { return -wb_log_float64((double)(int64_t)(bits >> 1 | 1) * 0x1p-63); }
+WB_INLINE float wb_exponential_float32(uint64_t bits) { return -wb_log_float32((float)(int32_t)(bits >> 33 | 1) * 0x1p-31f); }
+
+#define WB_POLY3(r, a, b, c) (((a) * r + (b)) * r + (c))
+#define WB_POLY4(r, a, b, c, d) (WB_POLY3(r, a, b, c) * r + (d))
+#define WB_POLY8(r, a, b, c, d, e, f, g, h) ((((WB_POLY4(r, a, b, c, d) * r + (e)) * r + (f)) * r + (g)) * r + (h))
+
+/* Wichura (1988), AS 241: the point beyond which a normal variable lies with probability v in (0, 1/2]. */
+WB_INLINE double wb_upper_point_float64(double v) {
+  const double q = 0.5 - v, root = sqrt(-wb_log_float64(v));
+  const int central = q <= 0.425, far = root > 5;
+  const double c = 0.180625 - q * q, t = root - 1.6, f = root - 5;
+  const double central_above = WB_POLY8(c, 2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4,
+    4.5921953931549871457e4, 1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0);
+  const double central_under = WB_POLY8(c, 5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4,
+    2.1213794301586595867e4, 5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0);
+  const double tail_above = WB_POLY8(t, 7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1,
+    1.27045825245236838258e0, 3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0);
+  const double tail_under = WB_POLY8(t, 1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2,
+    1.48103976427480074590e-1, 6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0, 1.0);
+  const double far_above = WB_POLY8(f, 2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3,
+    2.65321895265761230930e-2, 2.96560571828504891230e-1, 1.78482653991729133580e0, 5.46378491116411436990e0, 6.65790464350110377720e0);
+  const double far_under = WB_POLY8(f, 2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5,
+    7.86869131145613259100e-4, 1.48753612908506148525e-2, 1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0);
+  return (central ? q * central_above : far ? far_above : tail_above) / (central ? central_under : far ? far_under : tail_under);
+}
+WB_INLINE float wb_upper_point_float32(float v) {
+  const float q = 0.5f - v;
+  const int central = q <= 0.425f;
+  const float c = 0.180625f - q * q, t = sqrtf(-wb_log_float32(v)) - 1.6f;
+  const float central_above = WB_POLY4(c, 5.9109374720e1f, 1.5929113202e2f, 5.0434271938e1f, 3.3871327179e0f);
+  const float central_under = WB_POLY4(c, 6.7187563600e1f, 7.8757757664e1f, 1.7895169469e1f, 1.0f);
+  const float tail_above = WB_POLY4(t, 1.7023821103e-1f, 1.3067284816e0f, 2.7568153900e0f, 1.4234372777e0f);
+  const float tail_under = WB_POLY3(t, 1.2021132975e-1f, 7.3700164250e-1f, 1.0f);
+  return (central ? q * central_above : tail_above) / (central ? central_under : tail_under);
+}
+
+WB_INLINE double wb_normal_float64(uint64_t bits) {
+  const double z = wb_upper_point_float64((double)(int64_t)(bits >> 1 | 1) * 0x1p-64);
+  return bits & 1 ? -z : z;
+}
+WB_INLINE float wb_normal_float32(uint64_t bits) {
+  const float z = wb_upper_point_float32((float)(int32_t)(bits >> 33 | 1) * 0x1p-32f);
+  return bits >> 32 & 1 ? -z : z;
+}
+WB_INLINE double wb_normal_point(double x) {
+  const double z = wb_upper_point_float64(x < 1 - x ? x : 1 - x);
+  return x < 0.5 ? -z : z;
 }
 
 /* --- products ----------------------------------------------------------------------------- */

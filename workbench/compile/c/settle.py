@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from workbench.compile.c.statements import Writer
 from workbench.compile.elements import Lowering, SizeTable
 from workbench.compile.extents import SizeCheck
+from workbench.compile.loops import Index
 from workbench.compile.lower import Lowered
 from workbench.compile.memory import Plan, Storage
 from workbench.compile.schedule import Schedule
 from workbench.core.graph import Apply, Variable
 from workbench.core.op import Reduction, Size
+from workbench.core.ops.random import Places
 from workbench.core.ops.shape import BroadcastTo, SizeOf
 
 
@@ -117,7 +119,7 @@ class Settlement:
     def _lowering(self) -> Lowering:
         """A place for the statements of one size, with names of their own."""
         self._count += 1
-        lowering = Lowering(self.schedule, self.sizes, None, self.inputs)
+        lowering = _OfSize(self)
         lowering.prefix = f"{self._count}_"
         return lowering
 
@@ -172,8 +174,9 @@ class Settlement:
                 for axis in node.op.axes:
                     if not isinstance(sizes[axis], int) or sizes[axis] == 0:
                         yield ValueCheck(node, axis, sizes[axis], True)
-            elif isinstance(node.op, BroadcastTo):
-                for axis, size in enumerate(node.inputs[1:]):
+            elif isinstance(node.op, BroadcastTo | Places):
+                given = node.inputs[isinstance(node.op, BroadcastTo) :]
+                for axis, size in enumerate(given):
                     found = self.extents.find(size)
                     if found < 0 if isinstance(found, int) else not _is_axis(found):
                         yield ValueCheck(node, axis, size, False)
@@ -212,6 +215,21 @@ class Settlement:
                 )
                 slots.append(place)
         return slots
+
+
+class _OfSize(Lowering):
+    """Lowers the expression of a size; sizes that it reads are defined before it."""
+
+    def __init__(self, settling: Settlement) -> None:
+        super().__init__(settling.schedule, settling.sizes, None, settling.inputs)
+        self.settling = settling
+
+    def size(self, size: Size) -> Index:
+        """A number, or a name that has been defined."""
+        found = self.schedule.extents.find(size)
+        if isinstance(found, int):
+            return Index.of(found)
+        return Index(self.settling.use(found))
 
 
 def _is_axis(size: Variable) -> bool:

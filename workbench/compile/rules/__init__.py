@@ -7,7 +7,9 @@
 `stability`     forms that do not overflow, each with the form of its derivative
 `algebra`       fewer operations for the same value
 `scatter`       sums and sparse gradients of what is taken by integer arrays
+`masks`         what is put at a mask
 `blas`          products joined with what is added to them
+`inlining`      ops made of a graph become the graph
 `lowering`      names for expressions (softmax) become those expressions, for the loops
 ==============  ======================================================================
 
@@ -15,25 +17,72 @@ A rule's tags are its file and more: ``finite_math`` marks rules that may change
 happens to NaN, infinity or a signed zero (x / x becomes 1). ``STAGES`` is the order.
 """
 
+from dataclasses import replace
+
 from workbench.compile.rewrite import Rule
 from workbench.compile.rules import (
     algebra,
     blas,
     canonical,
     indexing,
+    inlining,
     lowering,
+    masks,
     scatter,
     shapes,
     stability,
 )
 
-CANONICAL: list[Rule] = [*canonical.RULES, *indexing.RULES, *shapes.RULES]
+CANONICAL: list[Rule] = [
+    *inlining.RULES,
+    *canonical.RULES,
+    *indexing.RULES,
+    *shapes.RULES,
+]
 
 STAGES: tuple[tuple[str, list[Rule]], ...] = (
     ("canonical", CANONICAL),
     ("stability", [*stability.RULES, *CANONICAL]),
-    ("algebra", [*algebra.RULES, *scatter.RULES, *CANONICAL]),
+    ("algebra", [*algebra.RULES, *scatter.RULES, *masks.RULES, *CANONICAL]),
     ("blas", [*blas.RULES, *CANONICAL]),
 )
 
 LOWERING: list[Rule] = lowering.RULES
+
+
+def add_rule(rule: Rule, stage: str = "algebra") -> Rule:
+    """Let modes that choose `stage` use a rule of one's own, from now on.
+
+    Parameters
+    ----------
+    rule
+        Made by :func:`~workbench.compile.rewrite.identity` or
+        :func:`~workbench.compile.rewrite.node_rule`. One of the same name that was added
+        before gives way, so that a cell may be run again.
+    stage : {"canonical", "stability", "algebra", "blas"}
+        When it is tried, and the tag that modes know it by beside its name and tags.
+
+    Raises
+    ------
+    ValueError
+        There is no such stage, or a rule of the package has that name.
+    """
+    stages = dict(STAGES)
+    if stage not in stages:
+        raise ValueError(f"there is no stage {stage!r}; there are {', '.join(stages)}.")
+    remove_rule(rule.name)
+    if any(r.name == rule.name for rules in stages.values() for r in rules):
+        raise ValueError(f"the package has a rule {rule.name!r}; choose another name.")
+    added = replace(rule, tags=rule.tags | {stage, OWN})
+    stages[stage].append(added)
+    return added
+
+
+def remove_rule(name: str) -> None:
+    """Take a rule that was added away again; nothing happens when there is none."""
+    for _, rules in STAGES:
+        rules[:] = [r for r in rules if r.name != name or OWN not in r.tags]
+
+
+OWN = "own"
+"""The tag of rules that users added."""

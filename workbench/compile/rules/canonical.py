@@ -17,6 +17,7 @@ from workbench.compile.matching import SMALL, uniform_value
 from workbench.compile.rewrite import node_rule, tagged
 from workbench.core.graph import Constant, Variable
 from workbench.core.op import Generator, Op
+from workbench.core.ops.barriers import Barrier
 from workbench.core.ops.elementwise import (
     Abs,
     Add,
@@ -66,6 +67,12 @@ def fold_constants(node):
     if any(result.size > SMALL for result in results):
         return None
     return [Constant(result) for result in results]
+
+
+@node_rule(Barrier)
+def barrier(node):
+    """What changes a gradient only is done when the gradient has been derived."""
+    return node.inputs[0]
 
 
 # --- the minus sign -------------------------------------------------------------------
@@ -244,6 +251,7 @@ def switch_between_equals(node, context):
 RULES = tagged(
     "canonical",
     fold_constants,
+    barrier,
     neg_of_neg,
     neg_of_factor,
     neg_of_divisor,

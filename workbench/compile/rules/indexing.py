@@ -7,8 +7,9 @@ from typing import Any
 from workbench.compile.rewrite import node_rule, tagged
 from workbench.core.op import known_int
 from workbench.core.ops.elementwise import Maximum
-from workbench.core.ops.indexing import Entry, Join, Slice
+from workbench.core.ops.joining import Join
 from workbench.core.ops.shape import MakeVector, Shape, SizeOf, size_variable
+from workbench.core.ops.slicing import Entry, Slice
 
 
 @node_rule(Slice)

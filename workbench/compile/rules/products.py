@@ -32,9 +32,10 @@ from workbench.core.ops.elementwise import (
     switch,
     true_div,
 )
-from workbench.core.ops.indexing import Put, PutSlice, Slice, Take
+from workbench.core.ops.gathering import Put, Take
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.slicing import PutSlice, Slice
 from workbench.core.ops.ufunc import DimShuffle, pad_left
 
 

@@ -15,7 +15,7 @@ from workbench.core.graph import Variable, as_variable
 from workbench.core.op import known_int
 from workbench.core.ops.creation import ARange
 from workbench.core.ops.elementwise import Add, Sub, Switch, neg, switch
-from workbench.core.ops.indexing import OneHot, Put
+from workbench.core.ops.gathering import OneHot, Put
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo, dimshuffle, size_variable
 from workbench.core.ops.ufunc import DimShuffle

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.core.graph import Constant, Variable
 from workbench.core.op import Elementwise, Size, known_int
@@ -41,7 +43,9 @@ def size_of_argument(node, context):
 def shape_as_sizes(node, context):
     """A shape is a vector of sizes, each traced back on its own."""
     sizes = context.sizes(node.inputs[0])
-    return MakeVector()(*map(size_variable, sizes)) if sizes else None
+    if not sizes:
+        return Constant(np.zeros(0, "int64"))
+    return MakeVector()(*map(size_variable, sizes))
 
 
 @node_rule(SpecifyShape)

@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from workbench.core.errors import ParameterError
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Elementwise
 from workbench.core.ops.ufunc import (
     INTEGER,
     UfuncOp,
     apply,
+    cast,
     kind,
     resolve,
     weak_type,
@@ -134,6 +136,7 @@ class Neg(UfuncOp):
 class Abs(UfuncOp):
     """|x|; its gradient at 0 is 0."""
 
+    holomorphic = False
     ufunc = np.absolute
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
@@ -151,8 +154,9 @@ class Abs(UfuncOp):
 
 
 class Sign(UfuncOp):
-    """-1, 0 or 1; NaN for NaN."""
+    """-1, 0 or 1; x / |x| of a complex number; NaN for NaN."""
 
+    holomorphic = False
     ufunc = np.sign
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
@@ -164,8 +168,24 @@ class Sign(UfuncOp):
         )
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
-        """Zero."""
-        return [zero_grad_of(g)]
+        """Zero; for a complex number (g - s² conj(g)) / 2|x|, where s is its sign, and 0 at 0."""
+        (x,), s = node.inputs, node.output
+        if g is None or kind(x.dtype) != "c":
+            return [zero_grad_of(g)]
+        turned = sub(g, mul(sqr(s), apply(Conj(), g)))
+        return [switch(eq(x, 0), 0, true_div(turned, mul(abs(x), 2)))]
+
+
+class Conj(UfuncOp):
+    """The complex conjugate."""
+
+    holomorphic = False
+    ufunc = np.conjugate
+    c_expr = "{x}"
+
+    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
+        """The conjugate of g."""
+        return [apply(Conj(), g)]
 
 
 class Sqr(UfuncOp):
@@ -275,8 +295,8 @@ class Rint(Rounding):
 # --- comparison and logic ----------------------------------------------------------------
 
 
-class Test(UfuncOp):
-    """An op that answers with a bool; no gradient passes."""
+class Predicate(UfuncOp):
+    """An op whose result is a bool or an integer; no gradient passes."""
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """None."""
@@ -287,7 +307,7 @@ class Test(UfuncOp):
         return [False] * len(node.inputs)
 
 
-class Comparison(Test):
+class Comparison(Predicate):
     """A comparison of two numbers; int64 with uint64 by value, as NumPy has it."""
 
     arity = 2
@@ -341,13 +361,13 @@ class Ge(Comparison):
     ufunc, symbol = np.greater_equal, ">="
 
 
-class IsNan(Test):
+class IsNan(Predicate):
     """Whether x is NaN."""
 
     ufunc, c_expr = np.isnan, "({x} != {x})"
 
 
-class IsInf(Test):
+class IsInf(Predicate):
     """Whether x is plus or minus infinity."""
 
     ufunc = np.isinf
@@ -357,25 +377,25 @@ class IsInf(Test):
         return "(fabs{f}({x}) == INFINITY)" if kind(dtypes[0]) == "f" else "0"
 
 
-class And(Test):
+class And(Predicate):
     """x and y, bit by bit."""
 
     name, arity, ufunc, c_expr = "and", 2, np.bitwise_and, "({x} & {y})"
 
 
-class Or(Test):
+class Or(Predicate):
     """x or y, bit by bit."""
 
     name, arity, ufunc, c_expr = "or", 2, np.bitwise_or, "({x} | {y})"
 
 
-class Xor(Test):
+class Xor(Predicate):
     """x exclusive or y, bit by bit."""
 
     arity, ufunc, c_expr = 2, np.bitwise_xor, "({x} ^ {y})"
 
 
-class Invert(Test):
+class Invert(Predicate):
     """Not x: bit by bit, for a bool the other one."""
 
     ufunc = np.invert
@@ -404,6 +424,17 @@ class Switch(Elementwise):
         """g where taken, zero elsewhere."""
         condition = node.inputs[0]
         return [None, switch(condition, g, 0), switch(condition, 0, g)]
+
+    def jvp(
+        self, node: Apply, tangents: Sequence[Variable | None]
+    ) -> Sequence[Variable | None]:
+        """The change of the branch that is taken."""
+        condition, *branches = node.inputs
+        x, y = (
+            fill(branch, as_variable(0, branch.dtype)) if tangent is None else tangent
+            for branch, tangent in zip(branches, tangents[1:], strict=True)
+        )
+        return [switch(condition, x, y)]
 
 
 class Fill(Elementwise):
@@ -505,9 +536,42 @@ def minimum(x: Any, y: Any) -> Variable:
     return apply(Minimum(), x, y)
 
 
-def clip(x: Any, low: Any, high: Any) -> Variable:
-    """x, but not below `low` nor above `high`."""
-    return minimum(maximum(x, low), high)
+def clip(
+    x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
+) -> Variable:
+    """x, but not below `a_min` nor above `a_max`; a bound of ``None`` does not hold.
+
+    Parameters
+    ----------
+    min, max
+        Other names of the bounds.
+
+    Raises
+    ------
+    ParameterError
+        Bounds are given under both names.
+
+    Examples
+    --------
+    >>> clip([1, 2, 3], max=2).eval()
+    array([1, 2, 2])
+    """
+    if not ((a_min is None and a_max is None) or (min is None and max is None)):
+        raise ParameterError("clip: give a_min and a_max, or min and max, not both.")
+    x = as_variable(x)
+    low, high = min if a_min is None else a_min, max if a_max is None else a_max
+    if kind(x.dtype) in INTEGER:
+        # Python ints that no element can pass do not hold either.
+        limits = np.iinfo(x.dtype)
+        low = None if weak_type(low) is int and low <= limits.min else low
+        high = None if weak_type(high) is int and high >= limits.max else high
+    dtype = x.dtype
+    for bound in (low, high):  # 300 may bound an int8 where the other bound is 1.5
+        if bound is not None:
+            other = weak_type(bound) or as_variable(bound).dtype
+            dtype = Maximum().loop_types(dtype, other)[-1]
+    bounded = cast(x, dtype) if low is None else maximum(cast(x, dtype), low)
+    return bounded if high is None else minimum(bounded, high)
 
 
 def floor(x: Any) -> Variable:
@@ -525,20 +589,28 @@ def trunc(x: Any) -> Variable:
     return apply(Trunc(), x)
 
 
-def round(x: Any) -> Variable:
-    """The nearest integer, halves to the even one."""
+def rint(x: Any) -> Variable:
+    """The nearest integer, halves to the even one; a float also for integers."""
     return apply(Rint(), x)
 
 
 def _compare(op: Comparison, x: Any, y: Any) -> Variable:
     """Compare, also with a Python int that the dtype of the other operand cannot hold."""
-    for number, other in ((x, y), (y, x)):
-        dtype = None if weak_type(other) else as_variable(other).dtype
-        if weak_type(number) is int and dtype and kind(dtype) in INTEGER:
-            limits = np.iinfo(dtype)
-            if not limits.min <= number <= limits.max:
-                return apply(op, as_variable(x), as_variable(y))
-    return apply(op, x, y)
+    return apply(op, _beyond(x, y), _beyond(y, x))
+
+
+def _beyond(number: Any, other: Any) -> Any:
+    """A number as it is; one beyond the integers of `other` in a wider dtype, or infinite."""
+    if weak_type(number) is not int or weak_type(other):
+        return number
+    dtype = as_variable(other).dtype
+    if kind(dtype) not in INTEGER:
+        return number
+    if np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
+        return number
+    if np.iinfo("int64").min <= number <= np.iinfo("uint64").max:
+        return as_variable(number)
+    return np.float64(np.inf if number > 0 else -np.inf)
 
 
 def eq(x: Any, y: Any) -> Variable:

@@ -1,8 +1,9 @@
-"""Products of matrices and vectors.
+"""Products of matrices and vectors, one or a batch of them.
 
-`Dot` covers the ranks that BLAS knows; :func:`dot` brings every pair of 0 to 2 axes to it.
+`Dot` covers the ranks that BLAS knows and `BatchedDot` many such products at once;
+:func:`contract` brings arrays of any rank to them.
 
-Read next: :mod:`workbench.core.ops.nnet`.
+Read next: :mod:`workbench.core.ops.products`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import numpy as np
 
 from workbench.core.errors import Report, ShapeError
 from workbench.core.graph import Apply, Variable, as_variable
-from workbench.core.op import Opaque, Size, Sizes
+from workbench.core.op import Op, Opaque, Size, Sizes
 from workbench.core.ops.elementwise import mul
 from workbench.core.ops.reduction import Sum
-from workbench.core.ops.shape import dimshuffle, transpose
+from workbench.core.ops.shape import (
+    Reshape,
+    dimshuffle,
+    product_size,
+    size_variable,
+    sizes_of,
+    specify_shape,
+    transpose,
+)
 from workbench.core.ops.ufunc import cast
 from workbench.core.source import Location, here
 from workbench.core.types import Array, TensorType
@@ -56,12 +65,16 @@ class Dot(Opaque):
         gx = (
             mul(g, y)
             if x.ndim == y.ndim == 1
-            else outer(g, y)
+            else mul(dimshuffle(g, 0, "x"), dimshuffle(y, "x", 0))
             if y.ndim == 1
             else dot(g, transpose(y))
         )
         if x.ndim == 1:
-            gy = mul(g, x) if y.ndim == 1 else outer(x, g)
+            gy = (
+                mul(g, x)
+                if y.ndim == 1
+                else mul(dimshuffle(x, 0, "x"), dimshuffle(g, "x", 0))
+            )
         else:
             gy = dot(transpose(x), g)
         return [gx, gy]
@@ -75,6 +88,55 @@ class Dot(Opaque):
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The outer sizes."""
         return [(*shapes[0][:-1], *shapes[1][1:])]
+
+
+class BatchedDot(Opaque):
+    """The products of two batches of matrices of one dtype: [b, m, k] by [b, k, n] gives [b, m, n]."""
+
+    name = "batched_dot"
+
+    def output_types(self, *inputs: Variable) -> list[TensorType]:
+        """The outer sizes; batch and inner ones must agree."""
+        x, y = inputs
+        (b, m, k), (c, j, n) = x.type.shape, y.type.shape
+        if (None not in (b, c) and b != c) or (None not in (k, j) and k != j):
+            raise ShapeError(
+                _batch_mismatch(self, inputs, (x.type.shape, y.type.shape))
+            )
+        return [TensorType(x.dtype, (c if b is None else b, m, n))]
+
+    def reference(self, x: Array, y: Array) -> Array:
+        """``np.matmul``."""
+        with np.errstate(all="ignore"):
+            return np.matmul(x, y)
+
+    def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
+        """As for any op, with the sizes named when they do not fit."""
+        x, y = inputs
+        if (x.shape[0], x.shape[2]) != y.shape[:2]:
+            raise ShapeError(_batch_mismatch(self, node.inputs, (x.shape, y.shape)))
+        return super().evaluate(node, inputs)
+
+    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
+        """g yᵀ and xᵀ g, matrix by matrix."""
+        x, y = node.inputs
+        assert g is not None
+        return [
+            BatchedDot()(g, dimshuffle(y, 0, 2, 1)),
+            BatchedDot()(dimshuffle(x, 0, 2, 1), g),
+        ]
+
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
+        """As many matrices in both, and equal inner sizes."""
+        x, y = shapes
+        return [(0, x[0], y[0]), (2, x[2], y[1])]
+
+    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
+        """The outer sizes."""
+        x, y = shapes
+        return [(*x[:2], y[2])]
 
 
 class Gemm(Opaque):
@@ -189,33 +251,101 @@ def dot_hint(
     return text
 
 
-def outer(x: Any, y: Any) -> Variable:
-    """The product of every element of vector `x` with every element of vector `y`, [m, n]."""
-    return mul(dimshuffle(as_variable(x), 0, "x"), dimshuffle(as_variable(y), "x", 0))
+def _batch_mismatch(
+    op: Op, inputs: Sequence[Variable], shapes: Sequence[Sequence[int | None]]
+) -> Report:
+    """Why two batches of matrices have no product."""
+    a, b = (v.label() for v in inputs)
+    x, y = (tuple(shape) for shape in shapes)
+    place = here()
+    report = Report(
+        f"{op}({a}, {b}): the shapes {x} and {y} do not fit.",
+        None if place is None else place.location,
+    )
+    return report.add(
+        "hint",
+        f"axes 0 must agree, and axis 2 of {a} with axis 1 of {b}.",
+    )
+
+
+# --- what users call ---------------------------------------------------------------------
 
 
 def dot(x: Any, y: Any) -> Variable:
-    """The product of two arrays of at most 2 axes.
+    """The product of two arrays as ``np.dot`` has it.
 
-    A scalar multiplies; otherwise the last axis of `x` is summed against the first of `y`.
-    Operands of two dtypes are brought to their common one.
+    A scalar multiplies; otherwise the last axis of `x` is summed against the last but one
+    of `y`, or its only one. Operands of two dtypes are brought to their common one.
 
     Parameters
     ----------
-    x : [m, k] or [k] or scalar
-    y : [k, n] or [k] or scalar
+    x : [..., k] or scalar
+    y : [..., k, n] or [k] or scalar
+
+    Returns
+    -------
+    Variable
+        The axes of `x` but for its last, then those of `y` that are left.
 
     Raises
     ------
     ShapeError
-        The inner sizes are known and differ, or an operand has more than 2 axes.
+        The inner sizes are known and differ.
     """
     x, y = as_variable(x), as_variable(y)
     if x.ndim == 0 or y.ndim == 0:
         return mul(x, y)
-    if x.ndim > 2 or y.ndim > 2:
-        raise ShapeError(
-            f"dot takes arrays of at most 2 axes, got {x.ndim} and {y.ndim}."
-        )
+    if y.ndim > 2:
+        y = dimshuffle(y, y.ndim - 2, *range(y.ndim - 2), y.ndim - 1)
+    return contract(x, y, 1)
+
+
+def contract(x: Variable, y: Variable, count: int) -> Variable:
+    """The last `count` axes of `x`, at least one, summed against the first `count` of `y`.
+
+    Several axes become one, so that the product is a single call of the library.
+
+    Raises
+    ------
+    ShapeError
+        Sizes that are summed against each other are known and differ.
+    """
     dtype = np.result_type(x.dtype, y.dtype).name
-    return Dot()(cast(x, dtype), cast(y, dtype))
+    x, y = cast(x, dtype), cast(y, dtype)
+    if count == 1 and max(x.ndim, y.ndim) <= 2:
+        return Dot()(x, y)
+    y = _agreeing(x, y, count)
+    rows, columns = sizes_of(x)[: x.ndim - count], sizes_of(y)[count:]
+    inner = product_size(sizes_of(x)[x.ndim - count :])
+    left = (product_size(rows), inner) if rows else (inner,)
+    inner = product_size(sizes_of(y)[:count])
+    right = (inner, product_size(columns)) if columns else (inner,)
+    result = Dot()(with_sizes(x, left), with_sizes(y, right))
+    return with_sizes(result, (*rows, *columns))
+
+
+def _agreeing(x: Variable, y: Variable, count: int) -> Variable:
+    """`y`, whose first axes are as long as the last ones of `x`.
+
+    Of several that are joined each is checked; the product checks a single one itself.
+    """
+    first = x.ndim - count
+    for axis in range(count):
+        a, b = x.type.shape[first + axis], y.type.shape[axis]
+        if None not in (a, b) and a != b:
+            raise ShapeError(
+                f"dot({x.label()}, {y.label()}): the sizes {a} and {b}, which are summed "
+                f"against each other, differ; the types are {x.type} and {y.type}."
+            )
+    known = (*x.type.shape[first:], *y.type.shape[:count])
+    if count == 1 or None not in known:
+        return y
+    sizes = sizes_of(x)[first:]
+    return specify_shape(y, [*sizes, *(None for _ in range(y.ndim - count))])
+
+
+def with_sizes(x: Variable, sizes: Sizes) -> Variable:
+    """`x` reshaped, unless it has as many axes already."""
+    if len(sizes) == x.ndim:
+        return x
+    return Reshape(len(sizes))(x, *(size_variable(s) for s in sizes))

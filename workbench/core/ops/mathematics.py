@@ -9,16 +9,19 @@ Read next: :mod:`workbench.core.ops.shape`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.graph import Apply, Constant, Variable, as_variable
 from workbench.core.op import Elementwise
 from workbench.core.ops.elementwise import (
+    abs,
     add,
     eq,
+    lt,
     mul,
     neg,
     reciprocal,
@@ -321,6 +324,21 @@ class LogAddExp(UfuncOp):
         return [mul(g, sigmoid(sub(x, y))), mul(g, sigmoid(sub(y, x)))]
 
 
+class LogAddExp2(UfuncOp):
+    """log2(2^x + 2^y) without overflow."""
+
+    arity = 2
+    cost = 40
+    ufunc = np.logaddexp2
+    c_expr = "wb_logaddexp2{f}({x}, {y})"
+
+    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
+        """The weights 2^(x - out) and 2^(y - out)."""
+        x, y = node.inputs
+        apart = mul(sub(x, y), LN2)
+        return [mul(g, sigmoid(apart)), mul(g, sigmoid(neg(apart)))]
+
+
 class Floating(Elementwise):
     """A function of our own, for real numbers: its dtypes are those of NumPy's cube root."""
 
@@ -331,19 +349,47 @@ class Floating(Elementwise):
         return resolve(self, np.cbrt, dtypes)
 
 
+class Sinc(Function):
+    """sin(πx) / πx, and 1 at 0."""
+
+    ufunc: ClassVar[np.ufunc] = np.multiply
+    c_expr = "wb_sinc{f}({x})"
+
+    def loop_types(self, *dtypes: str | type) -> list[str]:
+        """Those of πx."""
+        return [resolve(self, self.ufunc, [*dtypes, float])[-1]] * 2
+
+    def reference(self, x: Array) -> Array:
+        """``np.sinc``."""
+        with np.errstate(all="ignore"):
+            return np.asarray(np.sinc(x))
+
+    def scalar_text(self, dtypes: Sequence[str]) -> str:
+        """A helper for real floats."""
+        return self.c_expr if kind(dtypes[0]) == "f" else ""
+
+    def slope(self, x: Variable, y: Variable) -> Variable:
+        """(cos(πx) - y) / x, which cancels near 0: there its series."""
+        z = mul(x, np.pi)
+        near = lt(abs(z), 1)
+        far = true_div(sub(cos(z), y), switch(near, 1, x))
+        square, series = sqr(z), as_variable(0, x.dtype)
+        for k in range(9, 0, -1):
+            term = (-1) ** k * 2 * k / math.factorial(2 * k + 1)
+            series = add(mul(series, square), term)
+        return switch(near, mul(mul(series, z), np.pi), far)
+
+
 class Sigmoid(Floating):
-    """1 / (1 + exp(-x)).
+    """1 / (1 + exp(-x)), written with exp(-|x|), so that small results keep their digits."""
 
-    For very negative x the exponential is inf and the quotient 0, where the true value is
-    subnormal: below -709.8 in float64, -88.7 in float32.
-    """
-
-    c_expr = "(1 / (1 + exp{f}(-{x})))"
+    c_expr = "(({x} >= 0 ? 1 : exp{f}(-fabs{f}({x}))) / (1 + exp{f}(-fabs{f}({x}))))"
 
     def reference(self, x: Array) -> Array:
         """The same in NumPy."""
         with np.errstate(all="ignore"):
-            return 1 / (1 + np.exp(-x))
+            e = np.exp(-np.abs(x))
+            return np.where(x >= 0, x.dtype.type(1), e) / (1 + e)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g y (1 - y), written y sigmoid(-x) so that it is exact for large x."""
@@ -390,9 +436,8 @@ class Log1mexp(Floating):
     cost = 40
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
-        """log(-expm1(x)) above -log 2, else log1p(-exp(x))."""
-        text = "({x} > ({t})-0.6931471805599453 ? log{f}(-expm1{f}({x})) : log1p{f}(-exp{f}({x})))"
-        return text if kind(dtypes[0]) == "f" else ""
+        """A helper: log(-expm1(x)) above -log 2, else log1p(-exp(x))."""
+        return "wb_log1mexp{f}({x})" if kind(dtypes[0]) == "f" else ""
 
     def reference(self, x: Array) -> Array:
         """The same two branches."""
@@ -532,3 +577,13 @@ def arctan2(y: Any, x: Any) -> Variable:
 def logaddexp(x: Any, y: Any) -> Variable:
     """log(exp(x) + exp(y)), without overflow."""
     return apply(LogAddExp(), x, y)
+
+
+def logaddexp2(x: Any, y: Any) -> Variable:
+    """log2(2^x + 2^y), without overflow."""
+    return apply(LogAddExp2(), x, y)
+
+
+def sinc(x: Any) -> Variable:
+    """sin(πx) / πx, and 1 at 0, element by element."""
+    return apply(Sinc(), x)

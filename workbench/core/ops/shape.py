@@ -9,13 +9,14 @@ Read next: :mod:`workbench.core.ops.reduction`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from workbench.core.errors import DTypeError, ShapeError
+from workbench.core.errors import AxisError, DTypeError, ShapeError
 from workbench.core.graph import Apply, Constant, Variable, as_variable
 from workbench.core.op import (
     Assembly,
@@ -322,6 +323,17 @@ class SpecifyShape(View):
                 )
         return x
 
+    def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
+        """As for any op; only a size written as -1 in the graph allows any."""
+        for axis, (given, size) in enumerate(
+            zip(node.inputs[1:], inputs[1:], strict=True)
+        ):
+            if int(size) < 0 and known_int(given) is None:
+                raise ShapeError(
+                    f"specify_shape: the size asked for on axis {axis} is {int(size)}."
+                )
+        return super().evaluate(node, inputs)
+
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g."""
         return [g, *(None for _ in node.inputs[1:])]
@@ -490,39 +502,74 @@ def normal_axis(axis: Any, rank: int) -> int:
 
     Raises
     ------
-    ShapeError
+    AxisError
         It is out of range.
     """
-    number = int(axis)
+    number = operator.index(axis)
     if not -rank <= number < rank:
-        raise ShapeError(f"axis {number} is out of range for {rank} axes.")
+        raise AxisError(f"axis {number} is out of range for {rank} axes.")
     return number % rank if rank else 0
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Variable:
-    """The axes of `x` in the order given, or reversed."""
+def transpose(x: Any, axes: int | Sequence[int] | None = None) -> Variable:
+    """The axes of `x` in the order given, or reversed.
+
+    Raises
+    ------
+    ShapeError
+        Not every axis is named exactly once.
+    """
     x = as_variable(x)
-    return dimshuffle(x, *(reversed(range(x.ndim)) if axes is None else axes))
+    if axes is None:
+        return dimshuffle(x, *reversed(range(x.ndim)))
+    named = [axes] if isinstance(axes, int | np.integer) else list(axes)
+    if len(named) != x.ndim:
+        raise ShapeError(
+            f"transpose: {len(named)} axes are named; {x.label()} has {x.ndim}."
+        )
+    return dimshuffle(x, *named)
 
 
-def swapaxes(x: Any, a: int, b: int) -> Variable:
+def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
     """`x` with two axes exchanged."""
     x = as_variable(x)
     order = list(range(x.ndim))
-    a, b = normal_axis(a, x.ndim), normal_axis(b, x.ndim)
+    a, b = normal_axis(axis1, x.ndim), normal_axis(axis2, x.ndim)
     order[a], order[b] = b, a
     return dimshuffle(x, *order)
 
 
-def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
-    """The elements of `x` in row-major order with another shape; one size may be -1.
+def reshape(
+    x: Any, shape: Any, ndim: int | str | None = None, order: str = "C"
+) -> Variable:
+    """The elements of `x` in the same order with another shape; one size may be -1.
 
-    `ndim` is needed when the new shape is a vector whose length is not known.
+    Parameters
+    ----------
+    ndim
+        Needed when the shape is a vector whose length is not known. An `order` may stand
+        here, too, as in NumPy.
+    order
+        ``"C"``: the last axis changes fastest; ``"F"``: the first. ``"A"`` is ``"C"``, as a
+        variable says nothing of its place in memory.
+
+    Raises
+    ------
+    ShapeError
+        The elements do not fill the shape, or it has not `ndim` sizes.
     """
     x = as_variable(x)
-    if ndim is not None and isinstance(newshape, Variable) and newshape.ndim == 1:
-        newshape = [newshape[i] for i in range(ndim)]
-    sizes = as_sizes(newshape)
+    if isinstance(ndim, str):
+        order, ndim = ndim, None
+    if order not in ("C", "F", "A"):
+        raise ShapeError(f"reshape: order is 'C', 'F' or 'A', not {order!r}.")
+    if ndim is not None and isinstance(shape, Variable) and shape.ndim == 1:
+        shape = [shape[i] for i in range(ndim)]
+    sizes = as_sizes(shape)
+    if ndim is not None and ndim != len(sizes):
+        raise ShapeError(f"reshape: {len(sizes)} sizes were given, but ndim={ndim}.")
+    if order == "F":
+        return transpose(Reshape(len(sizes))(transpose(x), *sizes[::-1]))
     return Reshape(len(sizes))(x, *sizes)
 
 
@@ -536,28 +583,48 @@ def flatten(x: Any, ndim: int = 1) -> Variable:
     return reshape(x, (*sizes_of(x)[: ndim - 1], -1)) if ndim > 1 else reshape(x, (-1,))
 
 
-def ravel(x: Any) -> Variable:
-    """`x` as a vector."""
-    return flatten(x)
+def ravel(x: Any, order: str = "C") -> Variable:
+    """`x` as a vector; the order is that of :func:`reshape`, or ``"K"``, which is ``"C"``."""
+    return flatten(x) if order in ("C", "K") else reshape(x, -1, order=order)
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Variable:
-    """`x` without its axes of declared size 1, or without those named."""
+    """`x` without its axes of declared size 1, or without those named.
+
+    Of a scalar axis 0 may be named, too, as in NumPy.
+
+    Raises
+    ------
+    ShapeError
+        An axis that is named has another size than 1, at run time where it is not known; or
+        it is named twice.
+    """
     x = as_variable(x)
     if axis is None:
         drop = [i for i, size in enumerate(x.type.shape) if size == 1]
     else:
-        named = [axis] if isinstance(axis, int | np.integer) else axis
-        drop = [normal_axis(a, x.ndim) for a in named]
+        one = isinstance(axis, int | np.integer)
+        if one and not x.ndim and axis in (0, -1):
+            return x
+        named = [axis] if one else axis
+        drop = [normal_axis(a, x.ndim) for a in named]  # type: ignore[union-attr]
+        if len(set(drop)) != len(drop):
+            raise ShapeError(f"squeeze: {axis} names an axis twice.")
+        if any(x.type.shape[i] != 1 for i in drop):
+            x = addbroadcast(x, *drop)
     return dimshuffle(x, *(i for i in range(x.ndim) if i not in drop))
 
 
-def expand_dims(x: Any, axis: int) -> Variable:
-    """`x` with an axis of size 1 put in at `axis`."""
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Variable:
+    """`x` with axes of size 1 put in; `axis` counts those of the result."""
     x = as_variable(x)
-    order: list[int | str] = list(range(x.ndim))
-    order.insert(normal_axis(axis, x.ndim + 1), "x")
-    return dimshuffle(x, *order)
+    named = [axis] if isinstance(axis, int | np.integer) else list(axis)
+    rank = x.ndim + len(named)
+    new = [normal_axis(a, rank) for a in named]
+    if len(set(new)) != len(new):
+        raise ShapeError(f"expand_dims: {tuple(named)} names an axis twice.")
+    old = iter(range(x.ndim))
+    return dimshuffle(x, *("x" if i in new else next(old) for i in range(rank)))
 
 
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
@@ -587,14 +654,21 @@ def alloc(value: Any, *shape: Any) -> Variable:
     return broadcast_to(value, shape[0] if len(shape) == 1 else shape)
 
 
-def specify_shape(x: Any, shape: Sequence[Any]) -> Variable:
-    """`x`, whose sizes are checked at run time and known from here on; None allows any."""
+def specify_shape(x: Any, shape: Any) -> Variable:
+    """`x`, whose sizes are checked at run time and known from here on; None allows any.
+
+    The shape is a size, a sequence of sizes and None, or an integer vector.
+    """
     x = as_variable(x)
-    if len(shape) != x.ndim:
+    if shape is None or isinstance(shape, list | tuple):
+        entries = [shape] if shape is None else shape
+        shape = [-1 if s is None else s for s in entries]
+    sizes = as_sizes(shape)
+    if len(sizes) != x.ndim:
         raise ShapeError(
-            f"specify_shape: {x.label()} has {x.ndim} axes, {len(shape)} sizes were given."
+            f"specify_shape: {x.label()} has {x.ndim} axes, {len(sizes)} sizes were given."
         )
-    return SpecifyShape()(x, *as_sizes([-1 if s is None else s for s in shape]))
+    return SpecifyShape()(x, *sizes)
 
 
 def addbroadcast(x: Any, *axes: int) -> Variable:

@@ -92,10 +92,11 @@ def apply(op: Elementwise, *operands: Any) -> Variable:
     ]
     dtypes = [w if w is not None else v.dtype for v, w in zip(given, weak, strict=True)]
     types = op.loop_types(*dtypes)
-    variables = [
-        cast(v, t) if w is None else as_variable(v, t)
-        for v, w, t in zip(given, weak, types, strict=False)
-    ]
+    with np.errstate(over="ignore"):
+        variables = [
+            cast(v, t) if w is None else as_variable(v, t)
+            for v, w, t in zip(given, weak, types, strict=False)
+        ]
     rank = max(v.ndim for v in variables)
     return op(*(pad_left(v, rank) for v in variables))
 
@@ -179,6 +180,14 @@ def pad_left(x: Variable, rank: int) -> Variable:
     return DimShuffle(("x",) * missing + tuple(range(x.ndim)))(x) if missing > 0 else x
 
 
+HALF_CASTS = {
+    ("float16", "float32"): "wb_from_half({x})",
+    ("float32", "float16"): "wb_half_of_float({x})",
+    ("float64", "float16"): "wb_half_of_double({x})",
+}
+"""C text for casts of half floats; all others go by way of single precision."""
+
+
 @dataclass(frozen=True)
 class Cast(Elementwise):
     """Converts elements to `dtype`.
@@ -207,7 +216,9 @@ class Cast(Elementwise):
             return x.astype(self.dtype)
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
-        """A C cast; to bool a test against zero."""
+        """A C cast; to bool a test against zero; to and from half floats a function."""
+        if "float16" in (self.dtype, dtypes[0]):
+            return HALF_CASTS.get((dtypes[0], self.dtype), "")
         if self.dtype == "bool":
             return "({x} != 0)"
         if kind(dtypes[0]) == "f" and kind(self.dtype) in INTEGER:
@@ -215,13 +226,11 @@ class Cast(Elementwise):
         return "({r}){x}"
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
-        """The gradient cast back; none through an integer."""
+        """The gradient cast back, of a real number its real part; none through an integer."""
         (x,) = node.inputs
-        return [
-            cast(g, x.dtype)
-            if g is not None and x.type.is_float and node.output.type.is_float
-            else None
-        ]
+        if g is None or not (x.type.is_float and node.output.type.is_float):
+            return [None]
+        return [cast(g if kind(x.dtype) == "c" else real(g), x.dtype)]
 
     def connection(self, node: Apply) -> Sequence[bool]:
         """Only from float to float."""
@@ -247,3 +256,36 @@ def cast(x: Any, dtype: str) -> Variable:
         with np.errstate(all="ignore"):
             return Constant(x.data.astype(dtype))
     return Cast(dtype)(x)
+
+
+class Real(Elementwise):
+    """The real part of a complex number; its adjoint is the cast to complex."""
+
+    holomorphic: ClassVar[bool] = False
+
+    def loop_types(self, *dtypes: str | type) -> list[str]:
+        """A complex dtype, and that of its parts."""
+        return part_types(self, dtypes)
+
+    def reference(self, z: Array) -> Array:
+        """``z.real``."""
+        return z.real.copy()
+
+    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
+        """g, with an imaginary part of zero."""
+        return [None if g is None else cast(g, node.inputs[0].dtype)]
+
+
+def part_types(op: Op, dtypes: Sequence[str | type]) -> list[str]:
+    """The dtype of complex numbers and that of their parts."""
+    parts = {"complex64": "float32", "complex128": "float64"}
+    (dtype,) = dtypes
+    if not isinstance(dtype, str) or dtype not in parts:
+        raise DTypeError(f"{op} is for complex numbers, got {dtype}.")
+    return [dtype, parts[dtype]]
+
+
+def real(x: Any) -> Variable:
+    """The real part; of real numbers, themselves."""
+    x = as_variable(x)
+    return Real()(x) if kind(x.dtype) == "c" else x
