@@ -73,6 +73,7 @@ CORE = [
     ["ops.matrix_functions"],
     ["ops.equations"],
     ["ops.statistics"],
+    ["ops.histograms"],
     ["ops.nanfunctions"],
     ["ops.nnet"],
     ["ops.logsums"],

@@ -24,6 +24,7 @@ from workbench.compile.modes import Mode, get_mode
 from workbench.compile.rewrite import identity, node_rule
 from workbench.compile.rewriting import rewrite_graph
 from workbench.compile.rules import add_rule, remove_rule
+from workbench.compile.updates import OrderedUpdates
 from workbench.config import config
 from workbench.core.batching import vectorize, vectorize_graph
 from workbench.core.derivatives import (

@@ -223,3 +223,15 @@ def test_positions_of_arguments_are_those_of_the_tradition():
     f()
 
     assert n.get_value() == 1 and f.mode.name == "FAST_COMPILE"
+
+
+def test_updates_are_gathered_and_checked_where_they_are_written():
+    n, m = wb.shared(0, "n"), wb.shared(0, "m")
+    updates = wb.OrderedUpdates([(n, n + 1)])
+
+    assert list(updates + {m: m + 1}) == [n, m]
+    assert list({m: m + 1} + updates) == [m, n]
+    with pytest.raises(wb.UpdateTypeError, match="only shared variables"):
+        updates[T.dscalar("x")] = 1
+    with pytest.raises(KeyError, match="n has two different updates"):
+        updates + {n: n + 2}

@@ -115,3 +115,12 @@ def test_what_a_constant_says_of_a_type_holds_for_its_copy():
     f = wb.function([x, n], T.broadcast_to(first, (n, 5)))
 
     assert f(np.zeros((2, 4)), 2).shape == (2, 5)
+
+
+def test_the_logarithm_of_a_softmax_is_nan_where_the_softmax_is():
+    # A logsoftmax that only took finite maxima out gave -inf beside an infinity.
+    x = T.dvector("x")
+    y = T.log(T.nnet.softmax(x))
+
+    for mode in ("None", "FAST_COMPILE", "FAST_RUN"):
+        assert np.isnan(wb.function([x], y, mode=mode)([1.0, np.inf, 2.0])).all(), mode

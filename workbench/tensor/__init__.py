@@ -144,6 +144,7 @@ from workbench.core.ops.grids import (
     mgrid,
     ogrid,
 )
+from workbench.core.ops.histograms import histogram
 from workbench.core.ops.indexing import (
     choose,
     compress,
@@ -216,7 +217,7 @@ from workbench.core.ops.nanfunctions import (
     nansum,
     nanvar,
 )
-from workbench.core.ops.nnet import logsumexp
+from workbench.core.ops.nnet import logsoftmax, logsumexp, softmax
 from workbench.core.ops.padding import pad
 from workbench.core.ops.places import (
     fill_diagonal,

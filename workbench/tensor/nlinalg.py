@@ -2,3 +2,5 @@
 
 from workbench.core.ops.diagonals import diag
 from workbench.tensor.linalg import *
+
+alloc_diag = extract_diag = diag

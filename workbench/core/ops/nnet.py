@@ -78,13 +78,15 @@ class Softmax(AlongAxis):
 
 @dataclass(frozen=True)
 class LogSoftmax(AlongAxis):
-    """x - log(sum(exp(x))) along an axis, with a finite maximum taken out."""
+    """x - log(sum(exp(x))) along an axis, with the maximum taken out.
+
+    All NaN for an infinite maximum, as the logarithm of :class:`Softmax` is.
+    """
 
     def reference(self, x: Array) -> Array:
         """The same in NumPy."""
         with np.errstate(all="ignore"):
-            peak = self.peak(x)
-            shifted = x - np.where(np.isinf(peak), 0, peak)
+            shifted = x - self.peak(x)
             return shifted - np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True))
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -96,8 +98,7 @@ class LogSoftmax(AlongAxis):
     def expand(self, *inputs: Variable) -> Variable:
         """Maximum, sum of exponentials, and the difference."""
         (x,) = inputs
-        peak = self.symbolic_peak(x)
-        shifted = sub(x, switch(ew.isinf(peak), 0, peak))
+        shifted = sub(x, self.symbolic_peak(x))
         return sub(
             shifted, log(reduction.sum(exp(shifted), axis=self.axis, keepdims=True))
         )
