@@ -35,7 +35,18 @@ from workbench.core.ops.elementwise import (
 )
 from workbench.core.ops.gathering import Put
 from workbench.core.ops.linalg import Dot
-from workbench.core.ops.mathematics import Cosh, Exp, Exp2, Expm1, Pow, Sigmoid, Sinh
+from workbench.core.ops.mathematics import (
+    Cosh,
+    Exp,
+    Exp2,
+    Expm1,
+    LogAddExp,
+    LogAddExp2,
+    Pow,
+    Sigmoid,
+    Sinh,
+)
+from workbench.core.ops.products import BatchedDot
 from workbench.core.ops.reduction import ArgMax, ArgMin, Max, Min, Prod, Sum
 from workbench.core.ops.slicing import PutSlice
 from workbench.core.ops.ufunc import Cast
@@ -190,7 +201,8 @@ def _disturb(
     op = node.op
     if isinstance(op, Sum | Prod) and inputs[0].dtype.kind == "f":
         inputs = [_reordered(inputs[0], op.axes, rng)]
-    if type(op).__module__.rpartition(".")[2] in SPECIAL:
+    module = type(op).__module__.rpartition(".")[2]
+    if module in SPECIAL or isinstance(op, LogAddExp | LogAddExp2):
         inputs = [_beside(x, rng) for x in inputs]
     results = op.evaluate(node, inputs)
     if len(results) > 1:
@@ -214,6 +226,9 @@ def _disturb(
     elif isinstance(op, Dot):
         x, y = (np.abs(v.astype("float64")) for v in inputs)
         away = noise * 8 * x.shape[-1] * eps * np.dot(x, y)
+    elif isinstance(op, BatchedDot):
+        x, y = (np.abs(v.astype("float64")) for v in inputs)
+        away = noise * 8 * x.shape[-1] * eps * np.matmul(x, y)
     elif isinstance(op, PutSlice | Put) and op.add:
         away = noise * ULPS * eps * np.abs(result.astype("float64"))
     elif isinstance(op, Prod):
