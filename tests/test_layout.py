@@ -59,6 +59,7 @@ CORE = [
     ["ops.sorting"],
     ["ops.counting"],
     ["ops.differences"],
+    ["ops.inserting"],
     ["ops.quantiles"],
     ["ops.padding"],
     ["ops.linalg"],

@@ -13,7 +13,7 @@ Every stage can be looked at, from a line of the cell to the code it became.
 array([ 3., 12.])
 """
 
-from importlib import import_module
+from importlib import import_module as _import_module
 from typing import Any
 
 from workbench import datasets, debug, tensor
@@ -99,9 +99,9 @@ __version__ = "0.1.0"
 
 def load_ipython_extension(shell: Any) -> None:
     """Register the magics: what ``%load_ext workbench`` calls."""
-    import_module("workbench.magics.extension").load_ipython_extension(shell)
+    _import_module("workbench.magics.extension").load_ipython_extension(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take the magics away again."""
-    import_module("workbench.magics.extension").unload_ipython_extension(shell)
+    _import_module("workbench.magics.extension").unload_ipython_extension(shell)

@@ -98,12 +98,15 @@ SHAPE = [
         makers=(Values(), Places(0, 4)),
         differentiable=(0,),
     ),
-    Case(
-        checks.Assert,
-        lambda x: checks.Assert("not large")(x, abs(x) < 100),
-        lambda x: x,
-        one((3, 4), (), (0, 2)),
-        REAL,
-        differentiable=(0,),
+    *(
+        Case(
+            op,
+            lambda x, op=op: op("not large")(x, abs(x) < 100),
+            lambda x: x,
+            one((3, 4), (), (0, 2)),
+            REAL,
+            differentiable=(0,),
+        )
+        for op in (checks.Assert, checks.AssertPlace, checks.AssertValue)
     ),
 ]

@@ -311,8 +311,8 @@ def test_sign_and_logarithm_of_the_determinant_of_a_singular_matrix():
 # --- dtypes and errors -------------------------------------------------------------------
 
 ALL_OF_ONE = [
-    L.inv, L.det, L.pinv, L.svdvals, L.eigvalsh, L.cholesky, L.expm, L.eigvals, lambda x: L.solve(x, x), lambda x: L.solve_triangular(x, x),
-    lambda x: L.qr(x).Q, lambda x: L.lu(x)[1], lambda x: L.lstsq(x, x).x, lambda x: L.slogdet(x)[1],
+    L.inv, L.det, L.pinv, L.svdvals, L.eigvalsh, L.cholesky, L.eigvals, lambda x: L.solve(x, x),
+    lambda x: L.qr(x).Q, lambda x: L.lstsq(x, x).x, lambda x: L.slogdet(x)[1],
 ]  # fmt: skip
 
 
@@ -328,6 +328,14 @@ def test_integers_become_float64_and_float32_stays(function):
 
     assert function(np.eye(2, dtype="int8")).dtype in parts["float64"]
     assert function(np.eye(2, dtype="float32")).dtype in parts["float32"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [L.expm, lambda x: L.solve_triangular(x, x), lambda x: L.lu(x)[1], lambda x: L.schur(x)[0]],
+)  # fmt: skip
+def test_functions_of_scipy_widen_half_floats(function):
+    assert function(np.eye(2, dtype="float16")).dtype == "float32"
 
 
 @pytest.mark.parametrize(

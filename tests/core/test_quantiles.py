@@ -160,3 +160,34 @@ def test_quantiles_compile():
 
     for have, want in zip(got, evaluate(outputs, {x: value}), strict=True):
         np.testing.assert_allclose(have, want, 1e-14)
+
+
+def test_quantiles_without_nan_compile():
+    x = T.matrix("x")
+    value = np.array([[3.0, np.nan, 1.0, 7.0], [np.nan] * 4, [2.0, 9.0, 4.0, np.nan]])
+    outputs = [
+        T.nanmedian(x, 0),
+        T.nanmedian(x),
+        T.nanquantile(x, [[0.1, 0.6]], 1, "hazen"),
+        T.nanpercentile(x, 30, (0, 1), "closest_observation", keepdims=True),
+        T.nanargmax(x[::2], 1),
+        T.nancumsum(x, 1),
+    ]
+
+    got = wb.function([x], outputs)(value)
+
+    for have, want in zip(got, evaluate(outputs, {x: value}), strict=True):
+        np.testing.assert_allclose(have, want, 1e-14)
+    with pytest.raises(ValueError, match="not NaN"):
+        wb.function([x], T.nanargmin(x, 1))(value)
+
+
+def test_gradients_without_nan_go_to_the_elements_in_the_middle():
+    value = np.random.default_rng(0).permutation(12).reshape(3, 4) * 1.0
+    x = T.vector("x")
+
+    verify_grad(lambda x: T.nanmedian(x, 0), [value])
+    verify_grad(lambda x, q: T.nanquantile(x, q, 1, "weibull"), [value, np.array([0.41, 0.77])])  # fmt: skip
+    got = wb.function([x], T.grad(T.nanmedian(x), x))([4.0, np.nan, 1.0])
+
+    assert got.tolist() == [0.5, 0, 0.5]

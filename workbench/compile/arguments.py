@@ -21,7 +21,7 @@ from workbench.core.errors import (
     MissingInputError,
     ShapeError,
 )
-from workbench.core.graph import Shared, Variable
+from workbench.core.graph import Container, Shared, Variable
 from workbench.core.types import Array
 
 MISSING: Any = object()
@@ -95,36 +95,6 @@ class Out:
 
     def __repr__(self) -> str:
         return f"Out({self.variable!r})"
-
-
-class Container:
-    """The place of a value that a function keeps: of a default, or of a shared variable.
-
-    Attributes
-    ----------
-    variable
-        Whose value it is.
-    storage
-        A list of one array, shared with everything else that uses the value.
-    """
-
-    def __init__(self, variable: Variable, storage: list[Array]) -> None:
-        self.variable = variable
-        self.storage = storage
-
-    @property
-    def value(self) -> Array:
-        """A copy of the present value; set it to give another, of the variable's type."""
-        return self.storage[0].copy()
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self.storage[0] = self.variable.type.filter(value).copy()
-
-    data = value
-
-    def __repr__(self) -> str:
-        return f"<Container of {self.variable.label()}: {self.variable.type}>"
 
 
 class Argument:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from workbench.compile import failures, problems
 from workbench.compile.arguments import (
     Argument,
-    Container,
     find_container,
     fit_arguments,
 )
@@ -28,6 +29,7 @@ from workbench.compile.record import Graph, Step
 from workbench.core.collecting import paused_collector
 from workbench.core.errors import ArgumentError
 from workbench.core.graph import (
+    Container,
     Shared,
     Variable,
     clone,
@@ -148,10 +150,11 @@ class Function:
 
     def __getitem__(self, key: str | Variable) -> Array:
         """A copy of a value the function keeps: a default or a shared variable, by name or variable."""
-        return self.container(key).value
+        return self.container(key).value.copy()
 
     def __setitem__(self, key: str | Variable, value: Any) -> None:
-        self.container(key).value = value
+        is_array = isinstance(value, np.ndarray)
+        self.container(key).value = value.copy() if is_array else value
 
     def container(self, key: str | Variable) -> Container:
         """Where a default or a shared variable keeps its value."""

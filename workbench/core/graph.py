@@ -255,26 +255,38 @@ class Shared(Variable):
     @property
     def container(self) -> Container:
         """The place of the value: ``W.container.value`` reads and sets it without a copy."""
-        return Container(self)
+        return Container(self, self.storage)
 
 
 class Container:
-    """Where a shared variable keeps its value."""
+    """The place of a value that is kept between calls: of a shared variable, or of a default.
 
-    def __init__(self, variable: Shared) -> None:
+    Attributes
+    ----------
+    variable
+        Whose value it is.
+    storage
+        A list of one array, shared with everything else that uses the value.
+    """
+
+    def __init__(self, variable: Variable, storage: list[Array]) -> None:
         self.variable = variable
-        self.storage = variable.storage
+        self.storage = storage
 
     @property
     def value(self) -> Array:
-        """The array itself; what is assigned is checked as by :meth:`Shared.set_value`."""
+        """The array itself; one that is assigned must be of the variable's type."""
         return self.storage[0]
 
     @value.setter
     def value(self, value: Any) -> None:
-        self.variable.set_value(value, borrow=True)
+        array = self.variable.type.filter(value, allow_downcast=False)
+        self.storage[0] = np.require(array, requirements=["C", "A", "W"])
 
     data = value
+
+    def __repr__(self) -> str:
+        return f"<Container of {self.variable.label()}: {self.variable.type}>"
 
 
 class Apply:

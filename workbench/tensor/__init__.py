@@ -160,6 +160,7 @@ from workbench.core.ops.indexing import (
     take_along_axis,
     where,
 )
+from workbench.core.ops.inserting import insert
 from workbench.core.ops.integers import divmod, gcd, lcm, left_shift, right_shift
 from workbench.core.ops.joining import concatenate, stack
 from workbench.core.ops.linalg import dot

@@ -13,7 +13,6 @@ from workbench.core.ops.erf import (
     ndtri,
     owens_t,
 )
-from workbench.core.ops.floats import cbrt
 from workbench.core.ops.gamma import (
     gamma,
     gammainc,
@@ -23,8 +22,18 @@ from workbench.core.ops.gamma import (
     psi,
 )
 from workbench.core.ops.logsums import log_softmax, logsumexp, softmax
-from workbench.core.ops.mathematics import exp2, expm1, log1p, sinc
-from workbench.core.ops.special import entr, expit, logit, xlog1py, xlogy
+from workbench.core.ops.mathematics import sinc
+from workbench.core.ops.special import (
+    cbrt,
+    entr,
+    exp2,
+    expit,
+    expm1,
+    log1p,
+    logit,
+    xlog1py,
+    xlogy,
+)
 
 digamma = psi
 

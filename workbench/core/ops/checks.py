@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.core.errors import ConditionError, ParameterError, WorkbenchError
+from workbench.core.errors import (
+    ConditionError,
+    OutOfRangeError,
+    ParameterError,
+    WorkbenchError,
+)
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Opaque, Sizes
 from workbench.core.types import Array, TensorType
@@ -70,6 +75,13 @@ class AssertValue(Assert):
 
     name = "assert_value"
     error: ClassVar[type[WorkbenchError]] = ParameterError
+
+
+class AssertPlace(Assert):
+    """As :class:`Assert`, but what does not hold is a matter of places: an :class:`IndexError`."""
+
+    name = "assert_place"
+    error: ClassVar[type[WorkbenchError]] = OutOfRangeError
 
 
 def assert_op(value: Any, *conditions: Any, message: str | None = None) -> Variable:

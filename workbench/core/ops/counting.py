@@ -214,12 +214,12 @@ def bincount(
     >>> bincount([0, 2, 2, 5], minlength=3).eval()
     array([1, 0, 2, 0, 0, 1])
     """
-    least = operator.index(minlength or 0)
     x = as_variable(np.zeros(0, "int64") if isinstance(x, list) and not x else x)
     if kind(x.dtype) not in "biu":
         raise DTypeError(f"bincount counts integers, got {x.label()}: {x.type}.")
     if x.ndim != 1:
         raise ShapeError(f"bincount takes a vector, got {x.label()}: {x.type}.")
+    least = operator.index(minlength or 0)
     if least < 0:
         raise ShapeError(f"minlength must not be negative, got {minlength}.")
     op = BinCount(least)
@@ -296,6 +296,7 @@ def unique(
     axis: int | None = None,
     *,
     equal_nan: bool = True,
+    sorted: bool = True,
 ) -> Any:
     """The different elements in increasing order; different slices along `axis` if given.
 
@@ -312,6 +313,8 @@ def unique(
         Also give how often each value occurs.
     equal_nan
         Whether all NaN are one value.
+    sorted
+        Nothing: the values always increase.
 
     Returns
     -------

@@ -20,6 +20,7 @@ from workbench.core.ops.matrices import (
     flip,
     identity,
     product,
+    widened,
 )
 from workbench.core.ops.products import kron
 from workbench.core.ops.shape import ravel, reshape, sizes_of
@@ -139,12 +140,13 @@ def _discrete_riccati(a: Array, b: Array, q: Array, r: Array) -> Array:
 
 def solve_sylvester(a: Any, b: Any, q: Any) -> Variable:
     """x with a x + x b = q, for a [..., m, m], b [..., n, n] and q [..., m, n]."""
-    return Sylvester()(*as_matrices("solve_sylvester", a, b, q))
+    matrices = [widened(m) for m in (a, b, q)]
+    return Sylvester()(*as_matrices("solve_sylvester", *matrices))
 
 
 def solve_continuous_lyapunov(a: Any, q: Any) -> Variable:
     """x with a x + x aᴴ = q, for square matrices [..., n, n]."""
-    a, q = as_matrices("solve_continuous_lyapunov", a, q)
+    a, q = as_matrices("solve_continuous_lyapunov", widened(a), widened(q))
     return Sylvester()(a, adjoint(a), q)
 
 

@@ -110,6 +110,8 @@ def var(
 
     Parameters
     ----------
+    ddof
+        How many degrees of freedom are lost. A dtype may stand here, too, as in NumPy.
     corrected
         Take from the squares what rounding left in the sum of the distances, which would
         be 0 without it.
@@ -133,6 +135,7 @@ def var(
     """
     x = as_variable(x)
     axes = strict_axes(axis, x.ndim)
+    ddof, dtype = ddof_and_dtype(ddof, dtype)
     lost = _lost(ddof, correction)
     result = _variance(
         cast(x, _named(dtype) or (x.dtype if x.type.is_float else config.floatX)),
@@ -141,6 +144,13 @@ def var(
     if dtype is not None and kind(_named(dtype) or "") == "c":
         return cast(result, dtype)
     return result
+
+
+def ddof_and_dtype(ddof: Any, dtype: Any) -> tuple[Any, Any]:
+    """Both, where a dtype may stand in the place of `ddof` as NumPy has it third."""
+    if ddof is None or isinstance(ddof, str | type | np.dtype):
+        return 0, dtype if ddof is None else ddof
+    return ddof, dtype
 
 
 def _lost(ddof: Any, correction: Any) -> Any:

@@ -32,7 +32,7 @@ from workbench.core.ops.indexing import take_along_axis
 from workbench.core.ops.mathematics import sqrt
 from workbench.core.ops.padding import pad
 from workbench.core.ops.quantiles import median
-from workbench.core.ops.reduction import Axes, joined, keep, normal_axes
+from workbench.core.ops.reduction import Axes, as_mask, joined, keep, normal_axes
 from workbench.core.ops.running import cumprod, cumsum
 from workbench.core.ops.shape import expand_dims, squeeze
 from workbench.core.ops.sorting import sort
@@ -43,13 +43,8 @@ def _present(x: Variable, where: Any = None) -> Any:
     """Where `x` is a number and a mask holds; the mask alone where `x` always is one."""
     if not x.type.is_float:
         return where
-    present = invert(isnan(x))
-    if where is None or where is True:
-        return present
-    mask = as_variable(where)
-    if mask.dtype != "bool":
-        raise DTypeError(f"where must be bool, got {mask.label()}: {mask.type}.")
-    return and_(present, mask)
+    present, mask = invert(isnan(x)), as_mask(where)
+    return present if mask is None else and_(present, mask)
 
 
 def nansum(
@@ -109,6 +104,7 @@ def nanvar(
 ) -> Variable:
     """The variance along `axis` of what is not NaN; NaN when no more than `ddof` is left."""
     x = as_variable(x)
+    ddof, dtype = moments.ddof_and_dtype(ddof, dtype)
     axis = _float_axes(x, axis, dtype)
     present = _present(x, where)
     options = {"dtype": dtype, "mean": mean, "correction": correction}
@@ -165,7 +161,7 @@ def _extreme(
         return find(x, axis, keepdims, initial=initial, where=where)
     if initial is not None:
         return find(x, axis, keepdims, initial=initial, where=_present(x, where))
-    if where is not None and where is not True:  # an error
+    if as_mask(where) is not None:  # an error
         return find(x, axis, keepdims, where=where)
     present = _present(x)
     number = complex(start, start) if kind(x.dtype) == "c" else start

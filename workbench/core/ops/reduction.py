@@ -364,16 +364,30 @@ def chosen(where: Any, x: Variable, otherwise: Any) -> Variable:
     ShapeError
         It has more axes than `x`.
     """
-    if where is None or where is True:
+    mask = as_mask(where)
+    if mask is None:
         return x
-    mask = as_variable(where)
-    if mask.dtype != "bool":
-        raise DTypeError(f"where must be bool, got {mask.label()}: {mask.type}.")
     if mask.ndim > x.ndim:
         raise ShapeError(
             f"where has {mask.ndim} axes, but {x.label()} has only {x.ndim}."
         )
     return switch(mask, x, _start(otherwise, x.dtype))
+
+
+def as_mask(where: Any) -> Variable | None:
+    """A mask as a variable; None where a Python number, or no mask, lets all elements count.
+
+    Raises
+    ------
+    DTypeError
+        The mask is not bool.
+    """
+    if where is None or (isinstance(where, int) and where):
+        return None
+    mask = as_variable(False if isinstance(where, int) else where)
+    if mask.dtype != "bool":
+        raise DTypeError(f"where must be bool, got {mask.label()}: {mask.type}.")
+    return mask
 
 
 def reduced(op: Reduction, x: Variable, keepdims: bool) -> Variable:
@@ -492,7 +506,7 @@ def _extreme(
     strict, lenient = ops
     axes = normal_axes(axis, x.ndim)
     if initial is None:
-        if where is not None and where is not True:
+        if as_mask(where) is not None:
             raise ShapeError(
                 f"{strict.name} with a mask needs initial: all may be false."
             )

@@ -16,11 +16,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from workbench.config import config
+from workbench.core.errors import DTypeError
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Elementwise
+from workbench.core.ops import floats, mathematics
 from workbench.core.ops.barriers import grad_not_implemented
 from workbench.core.ops.elementwise import add, eq, mul, neg, switch, true_div
-from workbench.core.ops.mathematics import log, log1p, sigmoid
+from workbench.core.ops.mathematics import log, sigmoid
 from workbench.core.ops.ufunc import apply, cast, kind, resolve
 from workbench.core.types import Array
 
@@ -90,7 +93,7 @@ class Xlog1py(Special):
     def slopes(self, out: Variable, *inputs: Variable) -> Sequence[Variable]:
         """log(1 + y) and x / (1 + y)."""
         x, y = inputs
-        return [log1p(y), switch(eq(x, 0), 0, true_div(x, add(y, 1)))]
+        return [mathematics.log1p(y), switch(eq(x, 0), 0, true_div(x, add(y, 1)))]
 
 
 class Entr(Special):
@@ -175,3 +178,34 @@ def expit(x: Any) -> Variable:
     """1 / (1 + exp(-x)), in the dtypes SciPy computes in: at least float32."""
     x = as_variable(x)
     return sigmoid(cast(x, Logit().loop_types(x.dtype)[0]))
+
+
+def _in_single_or_double(x: Any) -> Variable:
+    """`x` in the dtypes SciPy computes in: integers as floatX, float16 as float64."""
+    x = as_variable(x)
+    if not x.type.is_float:
+        return cast(x, config.floatX)
+    return cast(x, "float64") if x.dtype == "float16" else x
+
+
+def cbrt(x: Any) -> Variable:
+    """The cube root; float16 and integers become float64."""
+    return floats.cbrt(_in_single_or_double(x))
+
+
+def exp2(x: Any) -> Variable:
+    """2^x of real numbers; float16 and integers become float64."""
+    x = _in_single_or_double(x)
+    if kind(x.dtype) == "c":
+        raise DTypeError(f"SciPy's exp2 is not defined for {x.dtype}.")
+    return mathematics.exp2(x)
+
+
+def expm1(x: Any) -> Variable:
+    """exp(x) - 1, exact for small x; float16 and integers become float64."""
+    return mathematics.expm1(_in_single_or_double(x))
+
+
+def log1p(x: Any) -> Variable:
+    """log(1 + x), exact for small x; float16 and integers become float64."""
+    return mathematics.log1p(_in_single_or_double(x))
