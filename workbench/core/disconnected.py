@@ -46,7 +46,7 @@ def say_disconnected(
 def _disconnection(
     cost: Variable | None, target: Variable, line: source.Location | None
 ) -> Report:
-    name, of = target.label(), "the known gradients"
+    name, of = target.label(), "what is differentiated"
     if cost is not None:
         written = argument(0, "cost")
         of = cost.name or (

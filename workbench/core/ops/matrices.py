@@ -31,7 +31,7 @@ from workbench.core.ops.diagonals import tril, triu
 from workbench.core.ops.elementwise import add, eq, minimum, mul
 from workbench.core.ops.products import matmul, stretch_batches
 from workbench.core.ops.shape import dimshuffle, size_variable, sizes_of
-from workbench.core.ops.ufunc import cast
+from workbench.core.ops.ufunc import DimShuffle, cast
 from workbench.core.source import Location, here
 from workbench.core.types import Array, TensorType
 
@@ -107,7 +107,7 @@ class MatrixOp(Opaque):
                 return super().evaluate(node, inputs)
         except np.linalg.LinAlgError as error:
             text = str(error).rstrip(".")
-            names = ", ".join(v.label() for v in node.inputs)
+            names = ", ".join(map(_told, node.inputs))
             raise LinAlgError(
                 Report(f"{self.name}({names}): {text}.", node.origin.location)
             ) from None
@@ -121,7 +121,7 @@ class MatrixOp(Opaque):
         for _, a, b in self.equalities(*shapes):
             if None in (a, b) or a == b:
                 continue
-            names = ", ".join(v.label() for v in inputs)
+            names = ", ".join(map(_told, inputs))
             report = Report(f"{self.name}({names}): sizes {a} and {b} differ.", line)
             rows = [
                 [
@@ -323,3 +323,13 @@ def symmetrised(x: Variable, lower: bool) -> Variable:
     return add(
         triangle(x, lower), triangle(adjoint(x), not lower, without_diagonal=True)
     )
+
+
+def _told(variable: Variable) -> str:
+    """What a message calls an operand: new axes and copies of ours are left out."""
+    while not variable.name and variable.owner is not None:
+        node = variable.owner
+        if not isinstance(node.op, DimShuffle) and node.origin.rule != "copy":
+            break
+        variable = node.inputs[0]
+    return variable.label()
