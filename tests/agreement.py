@@ -173,7 +173,13 @@ def disturbed_run(
     outputs: Sequence[Variable],
     given: Mapping[Variable, Array],
     rng: np.random.Generator,
+    extreme: bool = False,
 ) -> list[Array]:
+    """The outputs with every rounding off; where `extreme`, all open choices made the other way.
+
+    Then every zero whose sign is open has the other one, and the largest terms of a sum
+    or a product come first.
+    """
     known = dict(given)
     with np.errstate(all="ignore"):
         for leaf in graph_inputs(outputs, known):
@@ -187,20 +193,21 @@ def disturbed_run(
                     node.op.expansion(node.op.make_node(*free)),
                     dict(zip(free, inputs, strict=True)),
                     rng,
+                    extreme,
                 )
             else:
-                results = _disturb(node, inputs, rng)
+                results = _disturb(node, inputs, rng, extreme)
             known.update(zip(node.outputs, results, strict=True))
     return [known[v] for v in outputs]
 
 
 def _disturb(
-    node: Apply, inputs: Sequence[Array], rng: np.random.Generator
+    node: Apply, inputs: Sequence[Array], rng: np.random.Generator, extreme: bool
 ) -> list[Array]:
     """The results of one node, off by as much as a right back end may be."""
     op = node.op
     if isinstance(op, Sum | Prod) and inputs[0].dtype.kind == "f":
-        inputs = [_reordered(inputs[0], op.axes, rng)]
+        inputs = [_reordered(inputs[0], op.axes, rng, extreme)]
     module = type(op).__module__.rpartition(".")[2]
     if module in SPECIAL or isinstance(op, LogAddExp | LogAddExp2):
         inputs = [_beside(x, rng) for x in inputs]
@@ -216,7 +223,7 @@ def _disturb(
     noise = rng.uniform(-1, 1, result.shape)
     # Which zero is chosen is open, and so is whether a sum of zeros starts from 0.
     if isinstance(op, CHOOSING) or isinstance(op, Sum | Dot):
-        flipped = np.where(rng.random(result.shape) < 0.5, -result, result)
+        flipped = np.where(extreme | (rng.random(result.shape) < 0.5), -result, result)
         result = np.where(result == 0, flipped, result)
     if isinstance(op, Sum):
         (x,) = inputs
@@ -285,7 +292,11 @@ def _at_the_edge(
     )
 
 
-def _reordered(x: Array, axes: Sequence[int], rng: np.random.Generator) -> Array:
-    for axis in axes:
+def _reordered(
+    x: Array, axes: Sequence[int], rng: np.random.Generator, extreme: bool
+) -> Array:
+    for axis in axes if extreme else ():
+        x = np.take_along_axis(x, np.argsort(-np.abs(x), axis), axis)
+    for axis in () if extreme else axes:
         x = np.take(x, rng.permutation(x.shape[axis]), axis)
     return x
