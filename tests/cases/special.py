@@ -189,7 +189,7 @@ SPECIAL = [
     unary(
         mathematics.Sigmoid,
         T.expit,
-        special.expit,
+        lambda x: special.expit(x if x.dtype == "float32" else x.astype("float64")),
         REALS,
         Values(-5, 5),
         note="expit",

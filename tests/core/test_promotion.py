@@ -52,8 +52,8 @@ UNARY_NAMES = (
 ).split()
 SCIPY_UNARY = (
     "erf erfc erfcx erfinv erfcinv ndtr ndtri log_ndtr gamma gammaln psi digamma j0 j1 i0 i1 "
-    "expit logit entr"
-).split()
+    "logit entr"
+).split()  # expit gives float64 for small integers, as SciPy did until 1.17
 UNARY = {
     **{n: (getattr(T, n), getattr(np, TRADITION.get(n, n))) for n in UNARY_NAMES},
     **{n: (getattr(T, n), getattr(special, n)) for n in SCIPY_UNARY},

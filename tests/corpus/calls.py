@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 
 import workbench.tensor as T
 from workbench.core.evaluate import evaluate
@@ -155,13 +156,23 @@ class Difference:
     """Calls whose name matches `names` and whose difference matches `what`, and why.
 
     `names` and `what` are regular expressions for the whole text; `where` may ask more of a
-    call.
+    call. `since` and `until` bound the versions of a library in which the two differ: the
+    last version before, as ``"numpy 2.4"``, and the last one that does.
     """
 
     names: str
     what: str
     reason: str
     where: Callable[[Call], bool] = lambda call: True
+    since: str = ""
+    until: str = ""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the libraries that are installed differ so."""
+        return (not self.since or _is_later_than(self.since)) and not (
+            self.until and _is_later_than(self.until)
+        )
 
     def is_about(self, call: Call) -> bool:
         """Whether this entry speaks of a call, whatever became of it."""
@@ -170,6 +181,18 @@ class Difference:
     def covers(self, call: Call, difference: str) -> bool:
         """Whether this entry explains the difference of a call."""
         return self.is_about(call) and bool(re.fullmatch(self.what, difference))
+
+
+def _is_later_than(library: str) -> bool:
+    """Whether the library that is installed has a later version than ``"numpy 2.4"``."""
+    name, version = library.split()
+    installed = {"numpy": np.__version__, "scipy": scipy.__version__}[name]
+    return _numbers(installed) > _numbers(version)
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
 
 
 def _error_difference(theirs: Exception | None, ours: Exception | None) -> str:
