@@ -257,7 +257,7 @@ def _disturb(
     if isinstance(op, Sum | Dot):
         moved = np.where((result == 0) & (away != 0), away, moved)
     if isinstance(op, EXPONENTIAL):
-        moved = _at_the_edge(moved, inputs, rng)
+        moved = _at_the_edge(moved, inputs, rng, extreme)
     return [np.asarray(moved, result.dtype)]
 
 
@@ -278,14 +278,14 @@ def _away(numbers: Array, rng: np.random.Generator) -> Array:
 
 
 def _at_the_edge(
-    result: Array, inputs: Sequence[Array], rng: np.random.Generator
+    result: Array, inputs: Sequence[Array], rng: np.random.Generator, extreme: bool
 ) -> Array:
-    """Overflow to infinity and underflow to zero, randomly undone."""
+    """Overflow to infinity and underflow to zero, randomly undone; all of it where `extreme`."""
     info = np.finfo(result.dtype)
     finite = np.logical_and.reduce(
         np.broadcast_arrays(*(np.isfinite(x) for x in inputs))
     )
-    undo = (rng.random(result.shape) < 0.5) & finite
+    undo = (extreme | (rng.random(result.shape) < 0.5)) & finite
     result = np.where(undo & np.isinf(result), np.copysign(info.max, result), result)
     return np.where(
         undo & (result == 0), np.copysign(info.smallest_normal, result), result
