@@ -44,6 +44,7 @@ from workbench.core.ops.mathematics import (
     LogAddExp2,
     Pow,
     Sigmoid,
+    Sinc,
     Sinh,
 )
 from workbench.core.ops.products import BatchedDot
@@ -209,7 +210,7 @@ def _disturb(
     if isinstance(op, Sum | Prod) and inputs[0].dtype.kind == "f":
         inputs = [_reordered(inputs[0], op.axes, rng, extreme)]
     module = type(op).__module__.rpartition(".")[2]
-    if module in SPECIAL or isinstance(op, LogAddExp | LogAddExp2):
+    if module in SPECIAL or isinstance(op, LogAddExp | LogAddExp2 | Sinc):
         inputs = [_beside(x, rng) for x in inputs]
     results = op.evaluate(node, inputs)
     if len(results) > 1:
