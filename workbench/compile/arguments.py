@@ -165,13 +165,11 @@ class Argument:
 
 
 def as_inputs(inputs: Any, label: str) -> list[In]:
-    """Every input as an :class:`In`, checked: variables, each there once, names too."""
-    if isinstance(inputs, Sequence) and not isinstance(inputs, Variable):
-        given = [i if isinstance(i, In) else In(i) for i in inputs]
-        problems.checked_inputs([i.variable for i in given], label)
-        return given
-    problems.checked_inputs(inputs, label)
-    raise AssertionError("no sequence passes the check")
+    """Every input as an :class:`In`, checked: variables, each there once."""
+    problems.check_input_list(inputs, label)
+    given = [i if isinstance(i, In) else In(i) for i in inputs]
+    problems.check_inputs([i.variable for i in given], label)
+    return given
 
 
 def fit_arguments(

@@ -93,14 +93,12 @@ class Function:
         if run is None and self.mode.backend == "c":
             program = self.compile_c()
             run = self._runner(program) if program is not None else None
-        run = NumpyProgram(self, after) if run is None else run
-        return self._filtered(run) if self._has_own_types() else run
-
-    def _has_own_types(self) -> bool:
-        """Whether an argument's type has a check of its own, which no compiled program knows."""
-        return any(type(v.type) is not TensorType for v in self.inputs)
+        return self._filtered(NumpyProgram(self, after) if run is None else run)
 
     def _filtered(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """`run` behind the checks that types of a user's own have: no compiled program knows them."""
+        if all(type(v.type) is TensorType for v in self.inputs):
+            return run
         return lambda *args, **kwargs: run(*self.conform(args, kwargs))
 
     def _runner(self, program: CProgram) -> Callable[..., Any]:
@@ -241,8 +239,7 @@ class Function:
         """Give back the memory that calls reuse; the next call takes it again."""
         self._subsets.clear()
         if self.program is not None and self.mode.backend == "c":
-            run = self._runner(self.program)
-            self._run = self._filtered(run) if self._has_own_types() else run
+            self._run = self._filtered(self._runner(self.program))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its graph, its inputs with their values, and its mode; compiled anew when loaded."""

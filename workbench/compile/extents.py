@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.compile.copies import Copy
 from workbench.core.graph import Apply, Constant, Variable, toposort
-from workbench.core.op import Elementwise, Size, Sizes, known_value
+from workbench.core.op import Elementwise, Size, Sizes, known_value, settled_sizes
 from workbench.core.ops.shape import SizeOf, size_variable
 
 
@@ -74,16 +74,8 @@ class Extents:
     def _infer(self, node: Apply, shapes: Sequence[Sizes]) -> None:
         inferred = node.op.infer_shape(node, shapes)
         for output, sizes in zip(node.outputs, inferred, strict=True):
-            self._sizes[output] = found = tuple(
-                static
-                if static is not None
-                else self._own_size(output, axis)
-                if size is None
-                else self._plain(size)
-                for axis, (static, size) in enumerate(
-                    zip(output.type.shape, sizes, strict=True)
-                )
-            )
+            found = settled_sizes(output, sizes, self._own_size, self._plain)
+            self._sizes[output] = found
             self._meet(found)
 
     def _meet(self, sizes: Iterable[Size]) -> None:

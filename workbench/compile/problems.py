@@ -51,19 +51,6 @@ INPUTS, UPDATES = (0, "inputs"), (3, "updates")
 """Where arguments of ``function`` stand in a call."""
 
 
-def _here() -> source.Location | None:
-    place = source.here()
-    return None if place is None else place.location
-
-
-def _argument(
-    position: int, keyword: str, element: int | None = None
-) -> source.Location | None:
-    """The place of one argument of the user's call of ours."""
-    call = _here()
-    return None if call is None else call.argument(position, keyword, element)
-
-
 def _error(kind: type[E], report: Report) -> E:
     error = kind(report)
     error.line = report.location
@@ -80,24 +67,28 @@ def _made(variable: Variable) -> str:
 
 def _made_at(function_name: str) -> str:
     """Where the function is made, for a report that shows another line."""
-    place = _here()
+    place = source.location_here()
     return f"{function_name} is made" + (f", {place.place}" if place else "")
 
 
 # --- inputs ------------------------------------------------------------------------------
 
 
-def checked_inputs(inputs: Any, label: str) -> list[Variable]:
-    """The inputs as a list, if each can be one and none is there twice."""
+def check_input_list(inputs: Any, label: str) -> None:
+    """Raise when the inputs are no list."""
     if isinstance(inputs, Variable) or not isinstance(inputs, Sequence):
         shown = inputs.label() if isinstance(inputs, Variable) else repr(inputs)
         report = Report(
             f"{label}: inputs must be a list of variables, got {short(shown)}.",
-            _argument(*INPUTS),
+            source.argument_here(*INPUTS),
         )
         raise _error(
             ArgumentError, report.add("hint", f"write function([{short(shown)}], …).")
         )
+
+
+def check_inputs(inputs: Sequence[Any], label: str) -> None:
+    """Raise when one cannot be an input, or is there twice."""
     seen: set[Variable] = set()
     for number, variable in enumerate(inputs):
         if not isinstance(variable, Variable):
@@ -113,9 +104,9 @@ def checked_inputs(inputs: Any, label: str) -> list[Variable]:
             seen.add(variable)
             continue
         raise _error(
-            ArgumentError, Report(text, _argument(*INPUTS, number)).add("hint", hint)
+            ArgumentError,
+            Report(text, source.argument_here(*INPUTS, number)).add("hint", hint),
         )
-    return list(inputs)
 
 
 def check_missing(graph: Graph, label: str) -> None:
@@ -126,7 +117,7 @@ def check_missing(graph: Graph, label: str) -> None:
         name = short(leaf.label())
         report = Report(
             f"{label} needs the value of {name}, but {name} is neither an input nor shared.",
-            _argument(*INPUTS),
+            source.argument_here(*INPUTS),
         )
         report.add("path", _path(leaf, graph))
         report.add("made", _made(leaf))
@@ -163,7 +154,7 @@ def unused_input(label: str, number: int, variable: Variable) -> UnusedInputErro
     name = short(variable.label())
     report = Report(
         f"{label} does not use its input number {number}, {name}.",
-        _argument(*INPUTS, number),
+        source.argument_here(*INPUTS, number),
     )
     report.add("made", _made(variable))
     return _error(
@@ -192,7 +183,7 @@ def check_update_target(shared: Any, found: Mapping[Shared, Any], label: str) ->
         name = short(shared.label() if isinstance(shared, Variable) else repr(shared))
         report = Report(
             f"{label}: only shared variables can be updated, {name} is none.",
-            _argument(*UPDATES),
+            source.argument_here(*UPDATES),
         )
         raise _error(
             UpdateTypeError,
@@ -200,7 +191,8 @@ def check_update_target(shared: Any, found: Mapping[Shared, Any], label: str) ->
         )
     if shared in found:
         report = Report(
-            f"{label}: {short(shared.label())} is updated twice.", _argument(*UPDATES)
+            f"{label}: {short(shared.label())} is updated twice.",
+            source.argument_here(*UPDATES),
         )
         raise _error(
             UpdateTypeError,
@@ -215,7 +207,7 @@ def update_value(shared: Shared, value: Any, label: str) -> Variable:
     except (DTypeError, ShapeError) as error:
         report = Report(
             f"{label}: the update of {short(shared.label())} {error}.",
-            _argument(*UPDATES),
+            source.argument_here(*UPDATES),
         )
         report.add("made", _made(shared))
         report.add(
@@ -229,7 +221,7 @@ def check_update(shared: Shared, new: Variable, label: str) -> None:
     if shared.dtype == new.dtype and shared.ndim == new.ndim and _may_fit(shared, new):
         return
     name = short(shared.label())
-    place = new.location if new.owner is not None else _argument(*UPDATES)
+    place = new.location if new.owner is not None else source.argument_here(*UPDATES)
     if shared.dtype != new.dtype:
         shape = shared.storage[0].shape
         shapes = (
@@ -354,7 +346,7 @@ def given_value(variable: Any, value: Any, strict: bool = True) -> Variable:
     if not isinstance(variable, Variable):
         report = Report(
             f"givens: a variable must be replaced, got {short(repr(variable))}.",
-            _argument(4, "givens"),
+            source.argument_here(4, "givens"),
         )
         raise _error(ArgumentError, report)
     name = short(variable.label())
@@ -364,7 +356,7 @@ def given_value(variable: Any, value: Any, strict: bool = True) -> Variable:
         other = fitting_constant(value, variable)
     except (DTypeError, ShapeError) as error:
         report = Report(
-            f"givens: the value for {name} {error}.", _argument(4, "givens")
+            f"givens: the value for {name} {error}.", source.argument_here(4, "givens")
         )
         report.add("made", _made(variable))
         raise _error(DTypeError, report) from None
@@ -373,7 +365,7 @@ def given_value(variable: Any, value: Any, strict: bool = True) -> Variable:
     given = short(other.label())
     report = Report(
         f"givens: {name} is {variable.type}, but {given} is {other.type}.",
-        _argument(4, "givens"),
+        source.argument_here(4, "givens"),
     )
     rank = count(variable.ndim, "axis", "axes")
     cure = f"give it {variable.dtype} with {rank}; T.cast and dimshuffle help."
@@ -390,7 +382,7 @@ def check_swap(swap: Mapping[Any, Any], used: Sequence[Shared]) -> None:
         if old.type != new.type:
             report = Report(
                 f"swap: {short(old.label())} is {old.type}, but {short(new.label())} is {new.type}.",
-                _here(),
+                source.location_here(),
             )
             raise _error(
                 UpdateTypeError, report.add("hint", "swap variables of one type.")
@@ -419,9 +411,9 @@ def wrong_count(
         for n, a in list(zip(names, arguments, strict=True))[len(args) :]
         if a.default is None and a.name not in (kwargs or ())
     ]
-    place = _here()
+    place = source.location_here()
     if given > len(names):
-        place = _argument(len(names), "")
+        place = source.argument_here(len(names), "")
     elif missing:
         text += f": {short(', '.join(missing), 40)} {'is' if len(missing) == 1 else 'are'} missing"
     return _error(
@@ -435,7 +427,7 @@ def wrong_count(
 def unknown_keyword(function: Function, name: str) -> ArgumentError:
     """The error for a keyword that is no input, or one that was given already."""
     names = [a.name for a in function.arguments if a.name]
-    what, place = short(function.name), _argument(len(names), name)
+    what, place = short(function.name), source.argument_here(len(names), name)
     if name in names:
         return _error(
             ArgumentError,
@@ -456,7 +448,7 @@ def bad_argument(
 ) -> Exception:
     """The error for an argument of another type."""
     name = short(variable.name or f"input {number}")
-    place = _argument(number, variable.name or "")
+    place = source.argument_here(number, variable.name or "")
     report = Report(
         f"{short(function.name)}(): argument {number}, {name}, {error}.", place
     )

@@ -44,7 +44,7 @@ from workbench.core.graph import (
     graph_inputs,
     toposort,
 )
-from workbench.core.op import Op, Size, Sizes
+from workbench.core.op import Op, Size, Sizes, settled_sizes
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
 from workbench.core.ops.ufunc import pad_left
 from workbench.core.types import TensorType
@@ -249,15 +249,8 @@ class Context:
             return
         inferred = node.op.infer_shape(node, [self.known_sizes[v] for v in node.inputs])
         for output, sizes in zip(node.outputs, inferred, strict=True):
-            self.known_sizes[output] = tuple(
-                static
-                if static is not None
-                else self._own_size(output, axis)
-                if size is None
-                else self._canonical(size)
-                for axis, (static, size) in enumerate(
-                    zip(output.type.shape, sizes, strict=True)
-                )
+            self.known_sizes[output] = settled_sizes(
+                output, sizes, self._own_size, self._canonical
             )
 
     def _own_sizes(self, variable: Variable) -> Sizes:

@@ -8,7 +8,7 @@ from typing import overload
 from workbench.compile.modes import Mode, check_tags, get_mode
 from workbench.compile.pipeline import optimise
 from workbench.compile.record import Graph
-from workbench.core.graph import Constant, Shared, Variable, graph_inputs
+from workbench.core.graph import Constant, Shared, Variable, as_list, graph_inputs
 
 
 @overload
@@ -68,7 +68,7 @@ def rewrite_graph(
     >>> rewrite_graph(T.exp(x).dimshuffle(0), include=["canonical"])
     <exp(x): float64 vector>
     """
-    several = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    several = as_list(outputs)
     chosen = get_mode(mode)
     if include is not None:
         check_tags(tuple(include))

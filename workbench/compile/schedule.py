@@ -31,7 +31,7 @@ from workbench.compile.loops import Index, as_index
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import uniform_value
 from workbench.core import source
-from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.graph import Apply, Constant, Variable, rebuild
 from workbench.core.op import (
     Assembly,
     Elementwise,
@@ -217,7 +217,7 @@ class Schedule:
             elif role in ("host", "library"):
                 inputs = [v if self._is_plain(v, role) else copy_of(v) for v in inputs]
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-                new = _reading(node, inputs)
+                new = rebuild(node, inputs, keep_types=True)
                 made.update(zip(node.outputs, new.outputs, strict=True))
         results: list[Variable] = []
         for result in graph.results:
@@ -561,18 +561,6 @@ def is_strided_view(node: Apply) -> bool:
     return isinstance(op, DimShuffle)
 
 
-def _reading(node: Apply, inputs: Sequence[Variable]) -> Apply:
-    """The same operation on copies of its inputs, of the same types.
-
-    They are not asked for again: of a copied constant no type rule knows the value.
-    """
-    with source.made_for(node.origin):
-        made = Apply(node.op, inputs, [v.type for v in node.outputs])
-    for old, new in zip(node.outputs, made.outputs, strict=True):
-        new.name, new.tag = old.name, old.tag
-    return made
-
-
 def is_arg(node: Apply) -> bool:
     """Whether a reduction looks for a place."""
     return bool(getattr(node.op, "c_better", ""))
@@ -606,7 +594,8 @@ def with_plain_reductions(graph: Graph) -> Graph:
         ):
             made[node.outputs[0]] = _along_last_axis(node, inputs[0])
         elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            made.update(zip(node.outputs, _reading(node, inputs).outputs, strict=True))
+            again = rebuild(node, inputs, keep_types=True)
+            made.update(zip(node.outputs, again.outputs, strict=True))
     return graph.with_results([made.get(v, v) for v in graph.results])
 
 

@@ -14,7 +14,14 @@ from dataclasses import replace
 
 from workbench.core.batching import Batch, batch_nodes, batch_rule
 from workbench.core.graph import Variable
-from workbench.core.op import Composite, Elementwise, Reduction, Size, known_int
+from workbench.core.op import (
+    Composite,
+    Elementwise,
+    Reduction,
+    Size,
+    known_int,
+    known_size,
+)
 from workbench.core.ops.creation import ARange, arange
 from workbench.core.ops.elementwise import add, mul
 from workbench.core.ops.gathering import OneHot, Put, Take
@@ -109,14 +116,9 @@ def batch_reshape(b: Batch) -> Sequence[Variable]:
     if -1 in (known := [known_int(s) for s in sizes]):
         at = known.index(-1)
         others = product_size([*sizes[:at], *sizes[at + 1 :]])
-        sizes[at] = divide_size(product_size(sizes_of(x)[n:]), _as_int(others))
+        sizes[at] = divide_size(product_size(sizes_of(x)[n:]), known_size(others))
     wanted = (*sizes_of(x)[:n], *sizes)
     return [Reshape(len(wanted))(x, *map(size_variable, wanted))]
-
-
-def _as_int(size: Size) -> Size:
-    known = known_int(size)
-    return size if known is None else known
 
 
 @batch_rule(BroadcastTo)
@@ -226,7 +228,7 @@ def batch_one_hot(b: Batch) -> Sequence[Variable]:
     (columns,) = b.need_one([1], "the number of columns")
     rows = sizes_of(places)
     flat = Reshape(1)(places, size_variable(product_size(rows)))
-    wanted = map(size_variable, (*rows, _as_int(columns)))
+    wanted = map(size_variable, (*rows, known_size(columns)))
     return [Reshape(n + 2)(OneHot()(flat, columns), *wanted)]
 
 

@@ -148,7 +148,7 @@ def vectorize(
             for v, count in zip(many, counts, strict=True)
         ]
         results = function(*single)
-        outputs = [results] if isinstance(results, Variable) else list(results)
+        outputs = as_list(results)
         replace = {
             one: all_ for one, all_ in zip(single, many, strict=True) if one is not all_
         }
@@ -318,10 +318,9 @@ def _sizes_differ(
     first: int | None,
     second: int | None,
 ) -> ShapeError:
-    place = source.here()
     report = Report(
         f"cannot batch over {first} and {second} values at once.",
-        None if place is None else place.location,
+        source.location_here(),
     )
     rows = [[c.label(), str(c.type), m.label(), str(m.type)] for c, m in pairs]
     report.table("input", ["one", "type", "many", "type"], rows)

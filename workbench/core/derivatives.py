@@ -26,7 +26,7 @@ from workbench.core.gradient import (
     in_form,
     pull,
 )
-from workbench.core.graph import Variable, as_variable, clone
+from workbench.core.graph import Variable, as_list, as_variable, clone
 from workbench.core.ops.creation import eye
 from workbench.core.ops.elementwise import add, fill
 from workbench.core.ops.joining import stack
@@ -84,7 +84,7 @@ def jvp(
     array([6., 4.])
     """
     options = Options(disconnected_outputs, return_disconnected)
-    outputs = _several(f)
+    outputs = as_list(f)
     results = []
     for output, tangent in zip(
         outputs, push(outputs, _weights("point", wrt, eval_points)), strict=True
@@ -191,11 +191,11 @@ def jacobian(
     expression = as_variable(expression)
     if not expression.type.is_float or kind(expression.dtype) == "c":
         text = f"jacobian is of real floats; {expression.label()} is {expression.type}."
-        raise gradient_error(text, "", _line())
+        raise gradient_error(text, "", source.location_here())
     flat = flatten(expression)
     seed = Variable(flat.type, "seed")
     options = Options(disconnected_inputs)
-    targets = _several(wrt)
+    targets = as_list(wrt)
     rows = pull({flat: seed}, targets, consider_constant, options)
     results = _all_rows(rows, seed, flat) if vectorize else _each_row(rows, seed, flat)
     sizes = sizes_of(expression)
@@ -241,7 +241,7 @@ def hessian(
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
-    targets = _several(wrt)
+    targets = as_list(wrt)
     firsts = grad(cost, targets, consider_constant, disconnected_inputs)
     made = [
         jacobian(first, target, consider_constant, "ignore")
@@ -287,7 +287,7 @@ def hessian_vector_product(
     >>> hessian_vector_product((x**3).sum(), x, [1.0, 10.0]).eval({x: [1.0, 2.0]})
     array([  6., 120.])
     """
-    firsts = grad(cost, _several(wrt), consider_constant, disconnected_inputs)
+    firsts = grad(cost, as_list(wrt), consider_constant, disconnected_inputs)
     return in_form(wrt, jvp(firsts, wrt, p, disconnected_outputs="ignore"))
 
 
@@ -305,9 +305,10 @@ def _each_row(
     (size,) = flat.type.shape
     if size is None:
         raise ShapeError(
-            Report("the number of rows of the Jacobian is not known.", _line()).add(
-                "hint", "use vectorize=True."
-            )
+            Report(
+                "the number of rows of the Jacobian is not known.",
+                source.location_here(),
+            ).add("hint", "use vectorize=True.")
         )
     unit = np.eye(size, dtype=flat.dtype)
     return [
@@ -320,33 +321,24 @@ def _say_constant(output: Variable, action: str) -> None:
     if action == "ignore":
         return
     text = f"{output.label()} does not depend on wrt in a differentiable way."
-    report = Report(text, _line()).add(
+    report = Report(text, source.location_here()).add(
         "hint", "use disconnected_outputs='ignore' if a zero is meant."
     )
     if action == "warn":
         warnings.warn(str(report), stacklevel=user_frame())
         return
     error = DisconnectedInputError(report)
-    error.line = _line()
+    error.line = source.location_here()
     raise error
-
-
-def _line() -> source.Location | None:
-    place = source.here()
-    return None if place is None else place.location
-
-
-def _several(variables: Several) -> list[Variable]:
-    return [variables] if isinstance(variables, Variable) else list(variables)
 
 
 def _weights(name: str, variables: Several, values: Any) -> dict[Variable, Variable]:
     """What is given for each variable, in its dtype; of one named twice, the sum."""
-    keys = _several(variables)
+    keys = as_list(variables)
     given = [values] if isinstance(variables, Variable) else list(values)
     if len(given) != len(keys):
         text = f"there are {len(keys)} variables and {len(given)} {name}s."
-        raise gradient_error(text, f"give one {name} for each.", _line())
+        raise gradient_error(text, f"give one {name} for each.", source.location_here())
     found: dict[Variable, Variable] = {}
     for variable, value in zip(keys, given, strict=True):
         if value is None:
@@ -355,7 +347,7 @@ def _weights(name: str, variables: Several, values: Any) -> dict[Variable, Varia
         if weight.ndim != variable.ndim:
             axes = f"{weight.ndim} axes, not {variable.ndim}"
             text = f"the {name} given for {variable.label()} has {axes}."
-            raise gradient_error(text, "", _line())
+            raise gradient_error(text, "", source.location_here())
         total = found.get(variable)
         found[variable] = weight if total is None else add(total, weight)
     return found

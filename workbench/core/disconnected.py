@@ -48,7 +48,7 @@ def _disconnection(
 ) -> Report:
     name, of = target.label(), "what is differentiated"
     if cost is not None:
-        written = argument(0, "cost")
+        written = source.argument_here(0, "cost")
         of = cost.name or (
             written.expression
             if written and written.expression.isidentifier()
@@ -88,16 +88,6 @@ def _way_text(name: str, way: Sequence[Apply]) -> str:
         )
         last = place
     return " → ".join(steps if len(steps) < 6 else [*steps[:3], "…", steps[-1]])
-
-
-def argument(
-    position: int, keyword: str, element: int | None = None
-) -> source.Location | None:
-    """The place of an argument in the user's call of :func:`grad`."""
-    place = source.here()
-    return (
-        None if place is None else place.location.argument(position, keyword, element)
-    )
 
 
 def user_frame() -> int:

@@ -123,9 +123,6 @@ class ElementwiseFunction(FromFunction, Elementwise):
             )
         return [None if s is None else mul(s, g) for s in slopes]
 
-    def __str__(self) -> str:
-        return self.function.__name__
-
 
 def elementwise(
     function: Callable[..., Any] | None = None,
@@ -233,9 +230,6 @@ class ArrayFunction(FromFunction, Opaque):
         ]
         result = self.derivative(node.inputs, filled)
         return list(result) if isinstance(result, list | tuple) else [result]
-
-    def __str__(self) -> str:
-        return self.function.__name__
 
 
 def as_op(

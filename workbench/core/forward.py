@@ -153,13 +153,10 @@ def _is_complex(node: Apply) -> bool:
 
 
 def _undefined_error(node: Apply, reason: str) -> GradientError:
-    error = gradient_error(f"{node} has no forward derivative.", "", _line())
+    error = gradient_error(
+        f"{node} has no forward derivative.", "", source.location_here()
+    )
     error.args[0].add("reason", f"{reason.rstrip('.')}.")
     if node.origin.location is not None:
         error.args[0].add("made", str(node.origin.location))
     return error
-
-
-def _line() -> source.Location | None:
-    place = source.here()
-    return None if place is None else place.location

@@ -17,13 +17,12 @@ from workbench.core import source
 from workbench.core.backward import fit_dtype, is_undefined, undefined_reason, walk
 from workbench.core.collecting import paused_collector
 from workbench.core.disconnected import (
-    argument,
     gradient_error,
     say_disconnected,
     stand_in,
 )
 from workbench.core.errors import GradientError
-from workbench.core.graph import Variable, as_variable
+from workbench.core.graph import Variable, as_list, as_variable
 from workbench.core.ops.elementwise import add, fill
 from workbench.core.ops.ufunc import kind
 
@@ -173,7 +172,7 @@ def pull(
     whole: bool = True,
 ) -> Any:
     """Gradients of `wrt`, in its form, from those of the starts; see :func:`walk`."""
-    targets = [wrt] if isinstance(wrt, Variable) else list(wrt)
+    targets = as_list(wrt)
     for number, target in enumerate(targets):
         _check_target(target, _wrt(wrt, number))
     with paused_collector():
@@ -287,14 +286,14 @@ def _starts(
             raise gradient_error(
                 f"the known gradient of {variable.label()} has {axes}.",
                 "",
-                argument(5, "known_grads"),
+                source.argument_here(5, "known_grads"),
             )
     if cost is not None:
         _check_cost(cost)
         starts.setdefault(cost, fill(cost, as_variable(1, cost.dtype)))
     if not starts:
         text = "grad needs a cost, or known_grads to start from."
-        raise gradient_error(text, "", argument(0, "cost"))
+        raise gradient_error(text, "", source.argument_here(0, "cost"))
     return starts
 
 
@@ -308,7 +307,7 @@ def _check_cost(cost: Variable) -> None:
     else:
         return
     text = f"the cost must be a float scalar, got {cost.label()}: {cost.type}."
-    raise gradient_error(text, hint, argument(0, "cost"))
+    raise gradient_error(text, hint, source.argument_here(0, "cost"))
 
 
 def _undefined_error(
@@ -329,4 +328,4 @@ def _undefined_error(
 
 
 def _wrt(wrt: Any, number: int) -> source.Location | None:
-    return argument(1, "wrt", None if isinstance(wrt, Variable) else number)
+    return source.argument_here(1, "wrt", None if isinstance(wrt, Variable) else number)

@@ -400,10 +400,18 @@ def clients(
     return readers
 
 
-def rebuild(node: Apply, inputs: Sequence[Variable]) -> Apply:
-    """The same operation on other inputs; names and tags of the outputs are kept."""
+def rebuild(node: Apply, inputs: Sequence[Variable], keep_types: bool = False) -> Apply:
+    """The same operation on other inputs; names and tags of the outputs are kept.
+
+    With `keep_types` their types are, too, for inputs that are equal to the old ones: a type
+    rule may have known the value of a constant which a copy of it does not show.
+    """
     with source.made_for(node.origin):
-        made = node.op.make_node(*inputs)
+        made = (
+            Apply(node.op, inputs, [v.type for v in node.outputs])
+            if keep_types
+            else node.op.make_node(*inputs)
+        )
     for old, new in zip(node.outputs, made.outputs, strict=True):
         new.name = old.name
         new.tag = old.tag

@@ -25,7 +25,7 @@ Opaque         anything else: brings its own kernel, or runs its reference
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
@@ -33,7 +33,7 @@ import numpy as np
 
 from workbench.core.errors import GradientError, Report, ShapeError
 from workbench.core.graph import Apply, Constant, Variable
-from workbench.core.source import Location, here
+from workbench.core.source import Location, location_here
 from workbench.core.types import Array, TensorType
 
 Size = int | Variable
@@ -354,8 +354,7 @@ def broadcast_static(op: Op, inputs: Sequence[Variable]) -> tuple[int | None, ..
     for axis, sizes in enumerate(zip(*(v.type.shape for v in inputs), strict=True)):
         known = {s for s in sizes if s is not None and s != 1}
         if len(known) > 1:
-            place = here()
-            line = None if place is None else place.location
+            line = location_here()
             raise ShapeError(
                 _mismatch(op, inputs, [v.type.shape for v in inputs], axis, line)
             )
@@ -438,6 +437,34 @@ def _mismatch(
 def known_value(variable: Variable) -> Array | None:
     """The value of a constant, else ``None``."""
     return variable.data if isinstance(variable, Constant) else None
+
+
+def settled_sizes(
+    output: Variable,
+    sizes: Sequence[Size | None],
+    own: Callable[[Variable, int], Size],
+    known: Callable[[Size], Size],
+) -> Sizes:
+    """The sizes of an output: what its type says, else what its op inferred, put as `known` has it.
+
+    `own` gives the size along an axis that only the value will tell.
+    """
+    return tuple(
+        static
+        if static is not None
+        else own(output, axis)
+        if size is None
+        else known(size)
+        for axis, (static, size) in enumerate(
+            zip(output.type.shape, sizes, strict=True)
+        )
+    )
+
+
+def known_size(size: Size) -> Size:
+    """A size as a number where it is a constant."""
+    known = known_int(size)
+    return size if known is None else known
 
 
 def known_int(variable: Size) -> int | None:

@@ -20,6 +20,7 @@ from workbench.core.graph import (
     Shared,
     Variable,
     ancestors,
+    as_list,
     as_variable,
     graph_inputs,
     rebuild,
@@ -88,7 +89,7 @@ def clone(
     >>> clone(T.exp(x) + x, {x: y}).eval({y: [0.0, 0.0]})
     array([1., 1.])
     """
-    outputs = [output] if isinstance(output, Variable) else list(output)
+    outputs = as_list(output)
     mapping = checked_replacements(replace, strict)
     if not share_inputs:
         for leaf in graph_inputs(outputs, mapping):
@@ -163,7 +164,7 @@ def graph_replace(
     >>> graph_replace(x - 2 * y, {x: y, y: x}).eval({x: 1.0, y: 5.0})
     array(3.)
     """
-    several = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    several = as_list(outputs)
     mapping = checked_replacements(replace, strict)
     if strict:
         used = set(ancestors(several, mapping))
@@ -221,8 +222,7 @@ def check_replacement(old: Variable, new: Variable, strict: bool = True) -> None
         )
     else:
         return
-    place = source.here()
-    line = None if place is None else place.location
+    line = source.location_here()
     report = Report(
         f"{old.label()} is {old.type} and cannot be replaced by {new.label()}, "
         f"which is {new.type}.",

@@ -233,6 +233,20 @@ def here() -> Place | None:
     return None if frame is None else Place(frame)
 
 
+def location_here() -> Location | None:
+    """The user's line that is running, for the text of an error: found and read, not only noted."""
+    place = here()
+    return None if place is None else place.location
+
+
+def argument_here(
+    position: int, keyword: str, element: int | None = None
+) -> Location | None:
+    """The place of one argument of the call of ours that the user's line makes."""
+    call = location_here()
+    return None if call is None else call.argument(position, keyword, element)
+
+
 class made_for:
     """``with made_for(origin):`` nodes made inside inherit `origin`."""
 

@@ -27,7 +27,7 @@ from workbench.core.evaluate import evaluate
 from workbench.core.graph import Apply, Variable, as_variable, toposort
 from workbench.core.ops.shape import size_variable, sizes_of
 from workbench.core.types import Array
-from workbench.debug.gradients import WIDEST, inputs_like, verify_grad
+from workbench.debug.gradients import inputs_like, random_like, verify_grad, widened
 
 Build = Callable[..., Any]
 
@@ -263,14 +263,8 @@ def _by_input(example: _Example, output: int, i: int) -> Callable[..., Variable]
 
     def build(x: Variable) -> Variable:
         is_wide = x.dtype != example.arrays[i].dtype.name
-        inputs = [
-            as_variable(
-                a.astype(WIDEST[a.dtype.kind])
-                if is_wide and a.dtype.kind in WIDEST
-                else a
-            )
-            for a in example.arrays
-        ]
+        arrays = widened(example.arrays) if is_wide else example.arrays
+        inputs = [as_variable(a) for a in arrays]
         inputs[i] = x
         return _outputs(example.build(*inputs))[output]
 
@@ -285,9 +279,9 @@ def _forward(example: _Example) -> str:
     outputs = [v for v in example.outputs if v.type.is_float]
     if not wrt or not outputs:
         return "nothing to differentiate"
-    tangents = [_random(rng, example.arrays[i]) for i in numbers]
+    tangents = [random_like(rng, example.arrays[i]) for i in numbers]
     values = evaluate(outputs, example.given)
-    weights = [_random(rng, v) for v in values]
+    weights = [random_like(rng, v) for v in values]
     try:
         pushed = _outputs(jvp(outputs, wrt, list(tangents)))
         pulled = _outputs(vjp(outputs, wrt, list(weights)))
@@ -299,16 +293,6 @@ def _forward(example: _Example) -> str:
     if not abs(ahead - back) <= 1e4 * eps * (1 + abs(ahead)):
         raise _fail(f"forward derivatives give {ahead:.8g}, reverse ones {back:.8g}.")
     return "equals reverse"
-
-
-def _random(rng: np.random.Generator, like: Array) -> Array:
-    values = rng.uniform(0.5, 1.5, like.shape)
-    return np.asarray(
-        values + 1j * rng.uniform(0.5, 1.5, like.shape)
-        if like.dtype.kind == "c"
-        else values,
-        like.dtype,
-    )
 
 
 def _inner(a: Sequence[Array], b: Sequence[Array]) -> float:

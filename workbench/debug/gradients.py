@@ -116,9 +116,7 @@ def differences(
 
     Of a complex array both parts are varied: dC/dRe + i dC/dIm.
     """
-    wide = [
-        a.astype(WIDEST[a.dtype.kind]) if a.dtype.kind in "fc" else a for a in arrays
-    ]
+    wide = widened(arrays)
 
     def at(x: Array) -> float:
         return float(cost([*wide[:wrt], x, *wide[wrt + 1 :]])[0])
@@ -129,6 +127,11 @@ def differences(
     by_real = five_point(lambda part: at(part + 1j * x.imag), x.real, eps)
     by_imag = five_point(lambda part: at(x.real + 1j * part), x.imag, eps)
     return by_real + 1j * by_imag
+
+
+def widened(arrays: Sequence[Array]) -> list[Array]:
+    """The arrays, floats and complex numbers in double precision."""
+    return [a.astype(WIDEST.get(a.dtype.kind, a.dtype)) for a in arrays]
 
 
 def five_point(
@@ -168,7 +171,7 @@ def check_close(
     name = f"the gradient by input {number}, {variable.type}"
     if found.dtype != variable.dtype or found.shape != expected.shape:
         text = f"{name}, is {found.dtype} {found.shape}, not of shape {expected.shape}."
-        raise VerificationError(Report(text, _line()))
+        raise VerificationError(Report(text, source.location_here()))
     error = np.abs(found - expected)
     wrong = ~(error <= abs_tol + rel_tol * np.abs(expected))
     if not wrong.any():
@@ -183,7 +186,9 @@ def check_close(
         numbers = (point[place], found[place], expected[place], error[place])
         rows.append([str(tuple(map(int, place))), *(f"{n:.8g}" for n in numbers)])
     header = ["place", "value", "gradient", "differences", "apart"]
-    raise VerificationError(Report(text, _line()).table("where", header, rows))
+    raise VerificationError(
+        Report(text, source.location_here()).table("where", header, rows)
+    )
 
 
 def inputs_like(arrays: Sequence[Array], widen: bool = False) -> list[Variable]:
@@ -233,8 +238,3 @@ def widest_tolerance(arrays: Sequence[Array], value: Array) -> float:
     parts = {"complex64": "float32", "complex128": "float64"}
     names = {parts.get(a.dtype.name, a.dtype.name) for a in (*arrays, value)}
     return max(TOLERANCE.get(name, 0.0) for name in names)
-
-
-def _line() -> source.Location | None:
-    place = source.here()
-    return None if place is None else place.location

@@ -53,9 +53,8 @@ def definition(number: int, node: Apply) -> Iterator[Line]:
     names = [*(f"in{k}" for k in range(len(node.inputs))), "out"]
     parameters = []
     for name, variable in zip(names, variables, strict=True):
-        yield Line(f"typedef {C_TYPES[variable.dtype]} own{number}_{name}_t;")
         constant = "" if name == "out" else "const "
-        parameters.append(f"{constant}own{number}_{name}_t *{name}")
+        parameters.append(f"{constant}{C_TYPES[variable.dtype]} *{name}")
         parameters += [
             f"int64_t {name}_{letter}{axis}"
             for letter in "ns"
@@ -63,8 +62,8 @@ def definition(number: int, node: Apply) -> Iterator[Line]:
         ]
     yield Line(f"static void own{number}(", f"the text of {sanitise(str(node.op))}")
     yield Line(f"    {', '.join(parameters)}) {{")
-    for name in names:
-        yield Line(f"  typedef own{number}_{name}_t {name}_t;")
+    for name, variable in zip(names, variables, strict=True):
+        yield Line(f"  typedef {C_TYPES[variable.dtype]} {name}_t;")
     for line in dedent(node.op.c_code(node)).strip("\n").splitlines():
         yield Line("  " + line, "", node)
     yield Line("}")

@@ -23,6 +23,7 @@ from workbench.core.graph import (
     Constant,
     Shared,
     Variable,
+    as_list,
     as_variable,
     toposort,
 )
@@ -123,7 +124,7 @@ class OpFromGraph(Composite):
         strict: bool = False,
     ) -> None:
         inputs = list(inputs)
-        several = [outputs] if isinstance(outputs, Variable) else list(outputs)
+        several = as_list(outputs)
         check_variables(inputs, several)
         shared = captured(inputs, several, strict)
         if lop_overrides is not None and grad_overrides is not None:

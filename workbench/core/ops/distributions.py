@@ -107,9 +107,16 @@ def normal(
     ndim: int | None = None,
 ) -> Variable:
     """loc + scale z for standard normal z."""
+    draw, dtype = _spread(key, shape, loc, scale, dtype, ndim)
+    return _moved(draw.normal(dtype), loc, scale)
+
+
+def _spread(
+    key: Any, shape: Any, loc: Any, scale: Any, dtype: str | None, ndim: int | None
+) -> tuple[Draw, str]:
+    """A draw whose numbers will be moved by `loc` and `scale`, and the dtype they have."""
     check(scale, not_negative, "scale must not be negative")
-    dtype = float_dtype(dtype, loc, scale)
-    return _moved(Draw(key, shape, loc, scale, ndim=ndim).normal(dtype), loc, scale)
+    return Draw(key, shape, loc, scale, ndim=ndim), float_dtype(dtype, loc, scale)
 
 
 def _moved(standard: Variable, loc: Any, scale: Any) -> Variable:
@@ -134,10 +141,8 @@ def truncated_normal(
     z is the point where the distribution reaches a uniform level; further out than 8.2 on one
     side there are none.
     """
-    check(scale, not_negative, "scale must not be negative")
+    draw, dtype = _spread(key, shape, loc, scale, dtype, ndim)
     check(upper, lambda a: a > lower, f"upper must be above lower, {lower}")
-    dtype = float_dtype(dtype, loc, scale)
-    draw = Draw(key, shape, loc, scale, ndim=ndim)
     # On the left half, where levels are fine; mirrored when all of the interval is right.
     mirrored = lower > 0
     ends = (-upper, -lower) if mirrored else (lower, upper)
@@ -169,9 +174,7 @@ def laplace(
     ndim: int | None = None,
 ) -> Variable:
     """loc + scale (e - e'), the difference of two exponentials."""
-    check(scale, not_negative, "scale must not be negative")
-    dtype = float_dtype(dtype, loc, scale)
-    draw = Draw(key, shape, loc, scale, ndim=ndim)
+    draw, dtype = _spread(key, shape, loc, scale, dtype, ndim)
     e = ew.sub(draw.exponential(dtype), draw.exponential(dtype, 1))
     return _moved(e, loc, scale)
 
@@ -185,9 +188,8 @@ def gumbel(
     ndim: int | None = None,
 ) -> Variable:
     """loc - scale log(e) for exponential e."""
-    check(scale, not_negative, "scale must not be negative")
-    dtype = float_dtype(dtype, loc, scale)
-    e = Draw(key, shape, loc, scale, ndim=ndim).exponential(dtype)
+    draw, dtype = _spread(key, shape, loc, scale, dtype, ndim)
+    e = draw.exponential(dtype)
     return _moved(ew.neg(m.log(_above_zero(e))), loc, scale)
 
 
@@ -207,9 +209,7 @@ def logistic(
     ndim: int | None = None,
 ) -> Variable:
     """loc + scale log(e / e') for two exponentials."""
-    check(scale, not_negative, "scale must not be negative")
-    dtype = float_dtype(dtype, loc, scale)
-    draw = Draw(key, shape, loc, scale, ndim=ndim)
+    draw, dtype = _spread(key, shape, loc, scale, dtype, ndim)
     over, under = (_above_zero(draw.exponential(dtype, lane)) for lane in (0, 1))
     return _moved(ew.sub(m.log(over), m.log(under)), loc, scale)
 
@@ -223,9 +223,7 @@ def cauchy(
     ndim: int | None = None,
 ) -> Variable:
     """loc + scale z / z' for two normal numbers."""
-    check(scale, not_negative, "scale must not be negative")
-    dtype = float_dtype(dtype, loc, scale)
-    draw = Draw(key, shape, loc, scale, ndim=ndim)
+    draw, dtype = _spread(key, shape, loc, scale, dtype, ndim)
     ratio = ew.true_div(draw.normal(dtype), draw.normal(dtype, 1))
     return _moved(ratio, loc, scale)
 

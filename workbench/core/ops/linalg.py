@@ -28,7 +28,7 @@ from workbench.core.ops.shape import (
     transpose,
 )
 from workbench.core.ops.ufunc import cast
-from workbench.core.source import Location, here
+from workbench.core.source import Location, location_here
 from workbench.core.types import Array, TensorType
 
 
@@ -40,8 +40,7 @@ class Dot(Opaque):
         x, y = inputs
         inner = x.type.shape[-1], y.type.shape[0]
         if None not in inner and inner[0] != inner[1]:
-            place = here()
-            line = None if place is None else place.location
+            line = location_here()
             raise ShapeError(mismatch(x, y, x.type.shape, y.type.shape, line))
         return [TensorType(x.dtype, (*x.type.shape[:-1], *y.type.shape[1:]))]
 
@@ -257,10 +256,8 @@ def _batch_mismatch(
     """Why two batches of matrices have no product."""
     a, b = (v.label() for v in inputs)
     x, y = (tuple(shape) for shape in shapes)
-    place = here()
     report = Report(
-        f"{op}({a}, {b}): the shapes {x} and {y} do not fit.",
-        None if place is None else place.location,
+        f"{op}({a}, {b}): the shapes {x} and {y} do not fit.", location_here()
     )
     return report.add(
         "hint",

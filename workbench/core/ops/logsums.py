@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from workbench.config import config
-from workbench.core.graph import Variable, as_variable
+from workbench.core.graph import Variable
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops import nnet, reduction
 from workbench.core.ops.elementwise import eq, mul, sub, switch, true_div
 from workbench.core.ops.floats import isfinite
 from workbench.core.ops.mathematics import exp, log
 from workbench.core.ops.reduction import Axes, Supremum, keep, normal_axes
-from workbench.core.ops.ufunc import cast, kind, real
+from workbench.core.ops.ufunc import as_float, kind, real
 
 
 def logsumexp(
@@ -42,7 +41,7 @@ def logsumexp(
     >>> logsumexp([1000.0, 1000.0], b=[0.5, 0.5]).eval()
     array(1000.)
     """
-    x = _floats(a)
+    x = as_float(a)
     if b is None and not return_sign and kind(x.dtype) == "f":
         return nnet.logsumexp(x, axis, keepdims)
     if b is not None:
@@ -64,11 +63,6 @@ def _peak(x: Variable, axes: tuple[int, ...]) -> Variable:
     return switch(isfinite(found), found, 0)
 
 
-def _floats(x: Any) -> Variable:
-    x = as_variable(x)
-    return x if x.type.is_float else cast(x, config.floatX)
-
-
 def softmax(x: Any, axis: Axes = None) -> Variable:
     """exp(x) / sum(exp(x)) along `axis`, all axes by default.
 
@@ -78,7 +72,7 @@ def softmax(x: Any, axis: Axes = None) -> Variable:
     array([[0.25, 0.25],
            [0.25, 0.25]])
     """
-    x = _floats(x)
+    x = as_float(x)
     axes = normal_axes(axis, x.ndim)
     if kind(x.dtype) == "f":
         return nnet.softmax_over(x, axes)
@@ -88,7 +82,7 @@ def softmax(x: Any, axis: Axes = None) -> Variable:
 
 def log_softmax(x: Any, axis: Axes = None) -> Variable:
     """The logarithm of the softmax along `axis`, exact also where that rounds to 0."""
-    x = _floats(x)
+    x = as_float(x)
     axes = normal_axes(axis, x.ndim)
     if kind(x.dtype) == "f" and len(axes) == 1:
         return nnet.logsoftmax(x, axes[0])

@@ -32,7 +32,7 @@ from workbench.core.ops.elementwise import add, eq, minimum, mul
 from workbench.core.ops.products import matmul, stretch_batches
 from workbench.core.ops.shape import dimshuffle, size_variable, sizes_of
 from workbench.core.ops.ufunc import DimShuffle, cast
-from workbench.core.source import Location, here
+from workbench.core.source import Location, location_here
 from workbench.core.types import Array, TensorType
 
 Shape = Sequence[Any]
@@ -80,8 +80,7 @@ class MatrixOp(Opaque):
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """From the shapes; sizes that must be equal are compared where they are known."""
         shapes = [v.type.shape for v in inputs]
-        place = here()
-        self._compare(inputs, shapes, None if place is None else place.location)
+        self._compare(inputs, shapes, location_here)
         found = self.result_shapes(*_filled(shapes))
         dtypes = self.result_dtypes(inputs[0].dtype)
         return [TensorType(d, s) for d, s in zip(dtypes, found, strict=True)]
@@ -100,7 +99,8 @@ class MatrixOp(Opaque):
 
     def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
         """As for any op, with sizes compared; what LAPACK says names the operation."""
-        self._compare(node.inputs, [a.shape for a in inputs], node.origin.location)
+        shapes = [a.shape for a in inputs]
+        self._compare(node.inputs, shapes, lambda: node.origin.location)
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -116,13 +116,14 @@ class MatrixOp(Opaque):
         self,
         inputs: Sequence[Variable],
         shapes: Sequence[Shape],
-        line: Location | None,
+        line: Callable[[], Location | None],
     ) -> None:
+        """Compare sizes; `line` finds the user's, which takes long, when they differ."""
         for _, a, b in self.equalities(*shapes):
             if None in (a, b) or a == b:
                 continue
             names = ", ".join(map(_told, inputs))
-            report = Report(f"{self.name}({names}): sizes {a} and {b} differ.", line)
+            report = Report(f"{self.name}({names}): sizes {a} and {b} differ.", line())
             rows = [
                 [
                     str(i),

@@ -30,7 +30,7 @@ from workbench.core.ops.reduction import (
     sum,
 )
 from workbench.core.ops.shape import product_size, size_variable, sizes_of
-from workbench.core.ops.ufunc import cast, kind
+from workbench.core.ops.ufunc import as_float, cast, kind
 
 
 def count(x: Variable, axes: Sequence[int], dtype: str) -> Variable:
@@ -228,7 +228,7 @@ def norm(x: Any, L: Any = 2, axis: Axes = None, keepdims: bool = False) -> Varia
     array(5.)
     """
     x = as_variable(x)
-    size = ew.abs(x if x.type.is_float else cast(x, config.floatX))
+    size = ew.abs(as_float(x))
     if isinstance(L, int | float) and L in (np.inf, -np.inf):
         return (max if L > 0 else min)(size, axis, keepdims)
     if _is_zero(L):

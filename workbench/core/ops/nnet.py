@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from workbench.config import config
 from workbench.core.errors import DTypeError, ShapeError
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Composite, Sizes
@@ -27,7 +26,7 @@ from workbench.core.ops.mathematics import exp, expm1, log, sigmoid, softplus, t
 from workbench.core.ops.reduction import keep, normal_axes, stretch_back
 from workbench.core.ops.shape import normal_axis, sizes_of
 from workbench.core.ops.subscript import index
-from workbench.core.ops.ufunc import cast, kind
+from workbench.core.ops.ufunc import as_float, kind
 from workbench.core.types import Array, TensorType
 
 
@@ -147,9 +146,7 @@ class LogSumExp(Composite):
 
 
 def _along(op: type[AlongAxis], x: Any, axis: int) -> Variable:
-    x = as_variable(x)
-    if kind(x.dtype) in "biu":
-        x = cast(x, config.floatX)
+    x = as_float(x)
     if kind(x.dtype) == "c":
         raise DTypeError(f"{op.name} is not defined for {x.dtype}.")
     if x.ndim == 0:
@@ -179,9 +176,7 @@ def softmax_over(x: Variable, axes: Sequence[int]) -> Variable:
 
 def logsumexp(x: Any, axis: reduction.Axes = None, keepdims: bool = False) -> Variable:
     """log(sum(exp(x))) along `axis`, all axes by default, without overflow."""
-    x = as_variable(x)
-    if kind(x.dtype) in "biu":
-        x = cast(x, config.floatX)
+    x = as_float(x)
     if kind(x.dtype) == "c":
         raise DTypeError(f"logsumexp is not defined for {x.dtype}.")
     axes = normal_axes(axis, x.ndim)

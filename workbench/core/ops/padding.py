@@ -16,7 +16,7 @@ import numpy as np
 
 from workbench.core.errors import ShapeError
 from workbench.core.graph import Variable, as_variable
-from workbench.core.op import Size, known_int
+from workbench.core.op import Size, known_size
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops.creation import ARange, full
 from workbench.core.ops.elementwise import rint
@@ -126,8 +126,7 @@ def _width_pairs(widths: Any, rank: int) -> list[Pair]:
 
 def _size(width: Any) -> Size:
     (variable,) = as_sizes(width)
-    known = known_int(variable)
-    return variable if known is None else known
+    return known_size(variable)
 
 
 def _pairs(given: Any, rank: int) -> list[tuple[Any, Any]]:

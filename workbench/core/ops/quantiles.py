@@ -34,11 +34,7 @@ from workbench.core.ops.shape import (
 )
 from workbench.core.ops.sorting import sort
 from workbench.core.ops.subscript import index
-from workbench.core.ops.ufunc import cast, kind
-
-
-def _floats(x: Variable) -> Variable:
-    return x if x.type.is_float else cast(x, config.floatX)
+from workbench.core.ops.ufunc import as_float, cast, kind
 
 
 def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Variable:
@@ -142,7 +138,7 @@ def _quantile(
     found = find(joined(x, axes), fractions, method)
     if known_value(as_variable(q)) is None:
         outside = _widened(ew.isnan(fractions), found.ndim - fractions.ndim)
-        found = switch(outside, np.nan, _floats(found))
+        found = switch(outside, np.nan, as_float(found))
     return _kept(found, fractions.ndim, axes, x.ndim) if keepdims else found
 
 
@@ -226,7 +222,7 @@ def _fractions(q: Any, x: Variable) -> Variable:
         given = cast(given, x.dtype)
     known = known_value(given)
     if known is None:
-        given = _floats(given)
+        given = as_float(given)
         inside = ew.and_(ge(given, 0), ew.le(given, 1))
         return switch(inside, given, np.nan)
     if not np.all((known >= 0) & (known <= 1)):
@@ -246,7 +242,7 @@ def _between(standing: Standing, q: Variable, n: Variable, method: str) -> Varia
         return standing(ew.clip(at, 0, last))
     below = ew.floor(at)
     a, b = (
-        _floats(standing(ew.clip(place, 0, last))) for place in (below, add(below, 1))
+        as_float(standing(ew.clip(place, 0, last))) for place in (below, add(below, 1))
     )
     t = switch(ge(at, last), add(at, 1), sub(at, below))  # NumPy's, which keeps -0
     if method == "averaged_inverted_cdf":

@@ -28,9 +28,9 @@ from workbench.core.op import (
     Generator,
     Indexer,
     Opaque,
-    Size,
     Sizes,
     known_int,
+    known_size,
 )
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops.gamma import GammaincByA, gammaln, psi
@@ -64,16 +64,13 @@ class Places(Generator):
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The sizes given."""
-        known = [(known_int(size), size) for size in node.inputs]
-        sizes: list[Size] = [size if k is None else k for k, size in known]
-        return [tuple(sizes)]
+        return [tuple(map(known_size, node.inputs))]
 
     def element(self, node: Apply, index: Sequence[Any], b: Indexer) -> Any:
         """The offset of the element."""
         place = b.size(0)
         for size, i in zip(node.inputs, index, strict=True):
-            known = known_int(size)
-            place = place * b.size(size if known is None else known) + i
+            place = place * b.size(known_size(size)) + i
         return place
 
 

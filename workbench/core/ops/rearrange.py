@@ -17,7 +17,16 @@ import numpy as np
 
 from workbench.core.errors import DTypeError, ShapeError
 from workbench.core.graph import Apply, Variable, as_variable
-from workbench.core.op import Indexer, Opaque, Size, Sizes, View, known_int, known_value
+from workbench.core.op import (
+    Indexer,
+    Opaque,
+    Size,
+    Sizes,
+    View,
+    known_int,
+    known_size,
+    known_value,
+)
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops.creation import ARange
 from workbench.core.ops.joining import concatenate
@@ -256,7 +265,7 @@ def broadcast_shape(
         Two known sizes, neither 1, differ.
     """
     shapes = [
-        tuple(_size(s) for s in as_sizes(a))
+        tuple(known_size(s) for s in as_sizes(a))
         if arrays_are_shapes
         else sizes_of(as_variable(a))
         for a in arrays
@@ -266,11 +275,6 @@ def broadcast_shape(
     return tuple(
         size_variable(_stretched(sizes)) for sizes in zip(*padded, strict=True)
     )
-
-
-def _size(size: Variable) -> Size:
-    known = known_int(size)
-    return size if known is None else known
 
 
 def _stretched(sizes: Sequence[Size]) -> Size:
@@ -430,7 +434,7 @@ def _each_repeated(x: Variable, times: Variable, axis: int) -> Variable:
     stretched = broadcast_to(
         dimshuffle(x, *order), (*sizes[: axis + 1], times, *sizes[axis + 1 :])
     )
-    length = product_size([sizes[axis], _size(times)])
+    length = product_size([sizes[axis], known_size(times)])
     return reshape(stretched, (*sizes[:axis], length, *sizes[axis + 1 :]))
 
 
@@ -465,7 +469,7 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
         )
     x = shape_padleft(x, rank - x.ndim)
     times = [size_variable(1)] * (rank - len(times)) + times
-    return _tiled(x, [_size(t) for t in times])
+    return _tiled(x, [known_size(t) for t in times])
 
 
 def _tiled(x: Variable, times: Sequence[Size]) -> Variable:

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.config import config
 from workbench.core.errors import DTypeError
 from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import Elementwise
@@ -24,7 +23,7 @@ from workbench.core.ops import floats, mathematics
 from workbench.core.ops.barriers import grad_not_implemented
 from workbench.core.ops.elementwise import add, eq, mul, neg, switch, true_div
 from workbench.core.ops.mathematics import log, sigmoid
-from workbench.core.ops.ufunc import apply, cast, kind, resolve
+from workbench.core.ops.ufunc import apply, as_float, cast, kind, resolve
 from workbench.core.types import Array
 
 
@@ -182,9 +181,7 @@ def expit(x: Any) -> Variable:
 
 def _in_single_or_double(x: Any) -> Variable:
     """`x` in the dtypes SciPy computes in: integers as floatX, float16 as float64."""
-    x = as_variable(x)
-    if not x.type.is_float:
-        return cast(x, config.floatX)
+    x = as_float(x)
     return cast(x, "float64") if x.dtype == "float16" else x
 
 

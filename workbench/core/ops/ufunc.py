@@ -285,6 +285,12 @@ def part_types(op: Op, dtypes: Sequence[str | type]) -> list[str]:
     return [dtype, parts[dtype]]
 
 
+def as_float(x: Any) -> Variable:
+    """`x` as a variable; integers and bools in floatX."""
+    x = as_variable(x)
+    return x if x.type.is_float else cast(x, config.floatX)
+
+
 def real(x: Any) -> Variable:
     """The real part; of real numbers, themselves."""
     x = as_variable(x)
