@@ -1,0 +1,1 @@
+"""Graphs that the rules of algebra, powers, choices and reductions match: more of `matches`."""

@@ -1,0 +1,1 @@
+"""Graphs that the rules of stable forms match: more of `matches`."""
