@@ -29,7 +29,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 # Tests run side by side, so a matrix product has one thread; and they do not depend on
 # the flags that the person who runs them keeps in a file.
-test nightly bench: export OPENBLAS_NUM_THREADS = 1
+test nightly: export OPENBLAS_NUM_THREADS = 1
 test nightly: export WORKBENCH_CONFIG = /dev/null
 
 test: $(READY)  ## run the quick tests
@@ -38,8 +38,13 @@ test: $(READY)  ## run the quick tests
 nightly: $(READY)  ## run the slow tests
 	$(BIN)/python -m pytest -m nightly
 
-bench: $(READY)  ## measure against NumPy and whatever peers are installed
-	$(BIN)/python -m benchmarks
+# The peers have an environment of their own. A quick look: make bench BENCH=--quick
+bench: $(READY) build/bench/.ready  ## measure beside NumPy, PyTensor, JAX and PyTorch
+	$(BIN)/python -m benchmarks --json build/bench.json --markdown build/bench.md $(BENCH)
+
+build/bench/.ready: benchmarks/requirements.txt | $(READY)
+	$(BIN)/python -m benchmarks --install
+	@touch $@
 
 lint: $(READY)  ## check style, format and types
 	$(BIN)/ruff check .

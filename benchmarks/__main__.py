@@ -9,19 +9,21 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import date
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmarks.harness import ROOT, Measurement, Setting, measure
-from benchmarks.peers import PEERS
+from benchmarks import __doc__ as METHOD
+from benchmarks.harness import Measurement, Setting, cores_here, measure
+from benchmarks.peers import LIMIT, OWN, PEERS
+from benchmarks.process import ROOT
+from benchmarks.tables import Table, markdown, section_of
+from benchmarks.workloads import QUICK
 
 ENVIRONMENT = ROOT / "build" / "bench"
 """Where ``--install`` puts the peers."""
 
-PACKAGES = ("numpy", "pytensor", "jax", "torch==2.13.0")
-
-OWN = "workbench"
-"""Whose ratio to the others is asked for; its modes are no peers."""
+PACKAGES = ROOT / "benchmarks" / "requirements.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,55 +31,81 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     if asked.install:
         install()
+        return 0
+    if asked.quick:
+        asked.rows = ",".join(QUICK) if asked.rows == "*" else asked.rows
+        asked.rounds, asked.starts = min(asked.rounds, 5), 1
+        asked.threads = asked.threads[:1]
     setting = Setting(
         {name: python_of(name, asked.python) for name in asked.peers.split(",")},
         rounds=asked.rounds,
         starts=asked.starts,
-        core=asked.core,
+        cores=asked.cores,
+        say=say,
     )
 
     def wanted(row: str) -> bool:
         return any(fnmatch(row, pattern) for pattern in asked.rows.split(","))
 
-    print(machine(asked.core))
-    table = Table(list(setting.pythons), asked.by)
-    measured: list[Measurement] = []
-    for row in measure(setting, wanted):
-        if not measured:
-            print(table.head())
-        if row:
-            print(table.row(row), flush=True)
-        measured += row
-    print(footer(setting, measured))
+    here = f"{date.today().isoformat()}, {machine()}"
+    print(here)
+    table = Table([*setting.pythons], asked.by)
+    rows: list[list[Measurement]] = []
+    section = ""
+    for row in measure(setting, wanted, asked.threads):
+        if not row:
+            continue
+        if section_of(row[0]) != section:
+            section = section_of(row[0])
+            print(f"\n{section}\n\n{table.line(table.head())}")
+        print(table.line(table.cells(row)), flush=True)
+        rows.append(row)
+    measured = [m for row in rows for m in row]
+    print("", *footer(setting, measured), sep="\n")
     if asked.json:
-        data = {
-            "machine": machine(asked.core),
-            "versions": setting.versions,
-            "missing": setting.missing,
-            "measurements": [m.as_data() for m in measured],
-        }
-        Path(asked.json).write_text(json.dumps(data, indent=1), encoding="utf-8")
+        Path(asked.json).write_text(as_json(here, setting, measured), encoding="utf-8")
+    if asked.markdown:
+        text = page(here, table, rows, footer(setting, measured))
+        Path(asked.markdown).write_text(text, encoding="utf-8")
     return 0
+
+
+def say(text: str) -> None:
+    """Show what is measured now, where a person watches."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text} …\r", end="", file=sys.stderr, flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    made = argparse.ArgumentParser(
+        "python -m benchmarks",
+        description=METHOD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cores = cores_here()
+    counts = (1, 2) if len(cores) > 1 else (1,)
     made.add_argument("--rows", default="*", help="patterns of rows, with commas")
     made.add_argument("--peers", default=",".join(PEERS), help="names, with commas")
+    made.add_argument(
+        "--threads", type=_numbers, default=counts, help="numbers, with commas"
+    )
     made.add_argument("--rounds", type=int, default=15, help="samples of a call")
     made.add_argument("--starts", type=int, default=3, help="samples of a start")
+    made.add_argument("--quick", action="store_true", help="a few rows, few samples")
     made.add_argument("--by", choices=("median", "minimum"), default="median")
     made.add_argument("--json", metavar="FILE", help="write every sample to a file")
+    made.add_argument("--markdown", metavar="FILE", help="write the tables to a file")
     made.add_argument("--python", default="", help="interpreter that has the peers")
     made.add_argument(
-        "--install", action="store_true", help=f"install the peers in {ENVIRONMENT}"
+        "--install", action="store_true", help=f"put the peers in {ENVIRONMENT}"
     )
-    made.add_argument(
-        "--core", type=int, default=cores[-1] if cores else None, help="core to use"
-    )
+    made.add_argument("--cores", type=_numbers, default=cores, help="cores to use")
     return made
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split(","))
 
 
 def python_of(peer: str, chosen: str) -> str:
@@ -92,89 +120,14 @@ def install() -> None:
     """Make an environment with the peers, apart from the project's own."""
     subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
     python = str(ENVIRONMENT / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", *PACKAGES], check=True)
+    packages = ["-m", "pip", "install", "--quiet", "-r", str(PACKAGES)]
+    subprocess.run([python, *packages], check=True)
 
 
-# --- the table -----------------------------------------------------------------------
+# --- what stands around the tables ---------------------------------------------------
 
 
-class Table:
-    """Rows of times, one column a peer, then the ratio and what it should be."""
-
-    def __init__(self, peers: Sequence[str], by: str) -> None:
-        self.peers, self.by = peers, by
-        self.widths = [max(len(name), 7) + 1 for name in peers]
-
-    def head(self) -> str:
-        """The names of the columns."""
-        names = zip(self.peers, self.widths, strict=True)
-        cells = [f"{'':36}", *(f"{name:>{width}}" for name, width in names)]
-        return " ".join([*cells, f"{'spread':>7}", *(f"{c:>8}" for c in COLUMNS)])
-
-    def row(self, measured: Sequence[Measurement]) -> str:
-        """One row: the time of each peer, then Workbench against the fastest other."""
-        by_name = {m.peer: m for m in measured}
-        cells = [f"{measured[0].title:36}"]
-        for name, width in zip(self.peers, self.widths, strict=True):
-            cells.append(f"{self.cell(by_name.get(name)):>{width}}")
-        own = by_name.get(OWN)
-        has_own = own is not None and bool(own.samples)
-        spread = f"±{own.spread / own.median:.0%}" if own and has_own else ""
-        return " ".join(
-            [*cells, f"{spread:>7}", *(f"{c:>8}" for c in self.verdict(measured))]
-        )
-
-    def value(self, measurement: Measurement) -> float:
-        """The number that stands for the samples."""
-        return measurement.minimum if self.by == "minimum" else measurement.median
-
-    def cell(self, measurement: Measurement | None) -> str:
-        """A time with its unit, or what there is in its place."""
-        if measurement is None:
-            return "–"
-        if measurement.error or not measurement.samples:
-            return "failed"
-        return quantity(self.value(measurement), measurement.unit)
-
-    def verdict(self, measured: Sequence[Measurement]) -> list[str]:
-        """Ratio to the fastest peer, its name, must, aim, and whether they are held."""
-        good = {m.peer: self.value(m) for m in measured if m.samples and not m.error}
-        others = {p: v for p, v in good.items() if not p.startswith(OWN)}
-        best = min(others, key=lambda p: others[p]) if others else ""
-        ratio = good[OWN] / others[best] if OWN in good and best else None
-        target = measured[0].target
-        texts = [f"{ratio:.2f}" if ratio is not None else "", best[:8]]
-        if target is None:
-            return [*texts, "", "", ""]
-        value = ratio if target.unit == "ratio" else good.get(OWN)
-        for limit in (target.must, target.aim):
-            exact = target.unit == "ratio"
-            texts.append(f"{limit:g}" if exact else quantity(limit, target.unit))
-        return [*texts, "" if value is None else judged(value, target.must, target.aim)]
-
-
-COLUMNS = ("ratio", "to", "must", "aim", "")
-
-
-def judged(value: float, must: float, aim: float) -> str:
-    """In one word how a value stands to its limits."""
-    return "aim" if value <= aim else "held" if value <= must else "MISSED"
-
-
-def quantity(value: float, unit: str) -> str:
-    """Three digits and a unit.
-
-    >>> quantity(2.5e-7, "s"), quantity(0.0123, "s"), quantity(44.8, "MiB")
-    ('250 ns', '12.3 ms', '44.8 MiB')
-    """
-    if unit == "s":
-        for factor, smaller in ((1, "s"), (1e3, "ms"), (1e6, "µs"), (1e9, "ns")):
-            if value * factor >= 1 or smaller == "ns":
-                return f"{value * factor:.3g} {smaller}"
-    return f"{value:.3g} {unit}"
-
-
-def machine(core: int | None) -> str:
+def machine() -> str:
     """What was measured on, and what else kept it busy."""
     processor = platform.processor() or platform.machine()
     try:
@@ -184,20 +137,58 @@ def machine(core: int | None) -> str:
                 break
     except OSError:
         pass
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    where = "" if core is None else f", all on core {core}"
-    return f"{processor}, {os.cpu_count()} cores{load}; one thread{where}."
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if LOADED else ""
+    return f"{processor}, {os.cpu_count()} cores{load}."
 
 
-def footer(setting: Setting, measured: Iterable[Measurement]) -> str:
-    """Versions, peers that are not there, and what failed."""
-    lines = [
-        "",
-        "Versions: " + ", ".join(f"{n} {v}" for n, v in setting.versions.items()),
+LOADED = hasattr(os, "getloadavg")
+
+
+def footer(setting: Setting, measured: Iterable[Measurement]) -> list[str]:
+    """Versions, peers that are not there, and the reason for each dash."""
+    found = {PEERS[n][1]: v for n, v in setting.versions.items() if n != LIMIT}
+    versions = (f"{module} {version}" for module, version in found.items())
+    reasons: dict[str, list[str]] = {}
+    for m in measured:
+        if m.error and m.peer != LIMIT and not m.error.startswith(f"asked of {OWN}"):
+            reasons.setdefault(f"{m.peer}: {m.error}", []).append(m.title)
+    return [
+        f"Python {platform.python_version()}, {', '.join(versions)}.",
         *(f"{name}: {reason}" for name, reason in setting.missing.items()),
-        *(f"{m.title}, {m.peer}: {m.error}" for m in measured if m.error),
+        *(f"{'; '.join(titles)}: {reason}" for reason, titles in reasons.items()),
     ]
-    return "\n".join(lines)
+
+
+def as_json(here: str, setting: Setting, measured: Iterable[Measurement]) -> str:
+    """Every sample, with when and where it was measured."""
+    data = {
+        "measured": here,
+        "versions": setting.versions,
+        "missing": setting.missing,
+        "measurements": [m.as_data() for m in measured],
+    }
+    return json.dumps(data, indent=1)
+
+
+def page(
+    here: str,
+    table: Table,
+    rows: Iterable[Sequence[Measurement]],
+    notes: Iterable[str],
+) -> str:
+    """The tables as a page of Markdown."""
+    return "\n".join([PAGE, here, "", markdown(table, rows), "\n\n".join(notes), ""])
+
+
+PAGE = """\
+# Workbench beside its peers
+
+Made by `make bench`; `python -m benchmarks --help` says how it is measured. A *ratio* is
+Workbench's time over that of the fastest peer of the row: below 1 is faster than all. *must*
+is what a release holds, *aim* what hand-written C reaches, *limit* the time of the work that
+no program can leave out, on this machine. All arrays are float32. A dash has its reason
+below the tables.
+"""
 
 
 if __name__ == "__main__":

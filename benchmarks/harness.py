@@ -1,55 +1,27 @@
-"""The clock: starts each peer's process, asks for samples in turn, keeps what it hears.
+"""The clock: asks the peers for samples in turn, and keeps what it hears.
 
 A `Measurement` is all there is to a number in the table: which row, which peer, the
-samples. The rest is arithmetic on them.
+samples. The rest is arithmetic on them. :mod:`benchmarks.process` is how a peer is asked.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from benchmarks.peers import PEERS
-from benchmarks.workloads import IMPORT, STARTS, WORKLOADS, Target, Workload
-
-ROOT = Path(__file__).parent.parent
+from benchmarks.peers import OWN, PEERS
+from benchmarks.process import COMPILING, PeerError, Place, Process
+from benchmarks.workloads import IMPORT, STARTS, WORKLOADS, Start, Target, Workload
 
 PATIENCE = 5.0
 """Seconds after which a start is slow enough to be measured once."""
-
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-}
-
-CACHES = {
-    "WORKBENCH_CACHE_DIR": "workbench",
-    "PYTENSOR_FLAGS": "base_compiledir={}/pytensor",
-    "JAX_COMPILATION_CACHE_DIR": "jax",
-    "TORCHINDUCTOR_CACHE_DIR": "torch",
-    "TRITON_CACHE_DIR": "triton",
-    "NUMBA_CACHE_DIR": "numba",
-}
-"""Where each library keeps what it compiled, below the folder of a run."""
-
-KEEP_ALL = {
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
-
-
-class PeerError(Exception):
-    """A peer cannot do what it was asked; the text says why."""
 
 
 @dataclass
@@ -59,6 +31,7 @@ class Measurement:
     row: str
     title: str
     peer: str
+    threads: int = 1
     unit: str = "s"
     samples: list[float] = field(default_factory=list)
     error: str = ""
@@ -87,84 +60,6 @@ class Measurement:
         return asdict(self)
 
 
-class Process:
-    """A peer's process, from hello to the end of its input."""
-
-    def __init__(self, name: str, python: str, caches: Path, core: int | None) -> None:
-        command = [python, "-m", "benchmarks.peers", name]
-        command += [] if core is None else [str(core)]
-        self.log: IO[bytes] = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(caches),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        try:
-            self.version: str = self._listen()["version"]
-        except PeerError:
-            self.close()
-            raise
-
-    def ask(self, do: str, **what: str) -> dict[str, Any]:
-        """The answer to a command.
-
-        Raises
-        ------
-        PeerError
-            The peer failed, or its process ended.
-        """
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps({"do": do, **what}) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise PeerError(self._last_words()) from None
-        return self._listen()
-
-    def _listen(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise PeerError(self._last_words())
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise PeerError(" ".join(answer["error"].split())[:300])
-        return answer
-
-    def _last_words(self) -> str:
-        self.process.wait()
-        self.log.seek(0)
-        words = self.log.read().decode(errors="replace").strip().splitlines()
-        return f"its process ended: {words[-1] if words else self.process.returncode}"
-
-    def close(self) -> None:
-        """End the process, and wait until it has."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self.log.close()
-
-
-def environment(caches: Path) -> dict[str, str]:
-    """This process's variables, with one thread for all and caches of the run's own."""
-    kept = {
-        name: value.format(caches) if "{}" in value else str(caches / value)
-        for name, value in CACHES.items()
-    }
-    ours = {"PYTHONPATH": str(ROOT), "WORKBENCH_CONFIG": os.devnull}
-    return {**os.environ, **ONE_THREAD, **KEEP_ALL, **kept, **ours}
-
-
 @dataclass
 class Setting:
     """How a run is made.
@@ -176,53 +71,111 @@ class Setting:
     rounds, starts
         Samples of a call and of a start; each has one more that is dropped, except
         that a start of more than 5 seconds is not repeated.
-    core
-        The core that all processes share; None leaves it to the system.
+    cores
+        Those the run may use; peers with one thread share the last. Empty leaves it to
+        the system.
+    versions, missing
+        Filled while measuring: of each peer its version, or why it is not there.
+    say
+        Told what is measured next, where that may take long.
     """
 
     pythons: dict[str, str]
     rounds: int = 15
     starts: int = 3
-    core: int | None = None
+    cores: tuple[int, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    say: Callable[[str], object] = str
+
+    def place(self, threads: int, caches: Path) -> Place:
+        """Where processes with so many threads run."""
+        return Place(threads, self.cores[-threads:], caches)
+
+
+class Running:
+    """The peers that are there, each in its process, started again when it has ended."""
+
+    def __init__(self, setting: Setting, place: Place) -> None:
+        self.setting, self.place = setting, place
+        self.processes: dict[str, Process] = {}
+
+    def process(self, name: str) -> Process | None:
+        """The process of a peer; None, and a word in the setting, if it is not there."""
+        process = self.processes.get(name)
+        if process is not None and not process.ended:
+            return process
+        if process is not None:
+            process.close()
+        try:
+            process = Process(name, self.setting.pythons[name], self.place)
+        except PeerError as error:
+            self.processes.pop(name, None)
+            self.setting.missing[name] = str(error)
+            return None
+        self.processes[name] = process
+        self.setting.versions[name] = process.version
+        return process
+
+    def all(self) -> dict[str, Process]:
+        """Every peer that is there, by name."""
+        names = [n for n in self.setting.pythons if n not in self.setting.missing]
+        found = {name: self.process(name) for name in names}
+        return {name: process for name, process in found.items() if process}
 
 
 @contextmanager
-def processes(setting: Setting, caches: Path) -> Iterator[dict[str, Process]]:
-    """A process for each peer there is; `setting` hears of versions and failures."""
-    with ExitStack() as stack:
-        running = {}
-        for name, python in setting.pythons.items():
-            try:
-                process = Process(name, python, caches, setting.core)
-            except PeerError as error:
-                setting.missing[name] = str(error)
-                continue
-            stack.callback(process.close)
-            running[name] = process
-            setting.versions[name] = process.version
-        yield running
+def running(setting: Setting, place: Place) -> Iterator[Running]:
+    """The peers' processes, ended at the end."""
+    peers = Running(setting, place)
+    try:
+        yield peers
+    finally:
+        for process in peers.processes.values():
+            process.close()
 
 
-def measure_calls(
-    workload: Workload, running: dict[str, Process], rounds: int
-) -> list[Measurement]:
+# --- calls ---------------------------------------------------------------------------
+
+
+def measure_calls(workload: Workload, peers: Running, rounds: int) -> list[Measurement]:
     """Samples of one workload's call, by turns."""
+    processes, threads = peers.all(), peers.place.threads
     measured = {
-        name: Measurement(workload.name, workload.title, name, target=workload.target)
-        for name in running
+        name: Measurement(
+            workload.name, workload.title, name, threads, target=workload.target
+        )
+        for name in processes
     }
-    for name, process in running.items():
-        _try(measured[name], lambda p=process: p.ask("prepare", workload=workload.name))
+    peers.setting.say(workload.title)
+    compile_all(workload, processes, measured, peers.setting.cores)
+    for name, process in processes.items():
+        if not measured[name].error:
+            _try(measured[name], lambda p=process: p.ask("prepare"))
     for turn in range(rounds + 1):
-        order = [n for n in running if not measured[n].error]
+        order = [n for n in processes if not measured[n].error]
         first = turn % len(order) if order else 0
         for name in (*order[first:], *order[:first]):
-            answer = _try(measured[name], lambda n=name: running[n].ask("sample"))
+            answer = _try(measured[name], lambda n=name: processes[n].ask("sample"))
             if turn and answer:
                 measured[name].samples.append(answer["seconds"])
     return list(measured.values())
+
+
+def compile_all(
+    workload: Workload,
+    processes: dict[str, Process],
+    measured: dict[str, Measurement],
+    cores: tuple[int, ...],
+) -> None:
+    """Have all peers get their first results, side by side: nothing is timed yet."""
+    for name, process in processes.items():
+        process.use(cores)
+        _try(measured[name], lambda p=process: p.tell("first", workload=workload.name))
+    for name, process in processes.items():
+        if not measured[name].error:
+            _try(measured[name], lambda p=process: p.listen(COMPILING))
+        process.use(process.place.cores)
 
 
 def _try(measurement: Measurement, act: Any) -> dict[str, Any] | None:
@@ -234,49 +187,96 @@ def _try(measurement: Measurement, act: Any) -> dict[str, Any] | None:
     return answer
 
 
+# --- starts and imports --------------------------------------------------------------
+
+
 def measure_starts(
-    setting: Setting, wanted: Callable[[str], bool]
+    setting: Setting, threads: int, wanted: Callable[[str], bool]
 ) -> list[list[Measurement]]:
     """First results of new processes, one after the other in a cache folder of their own.
 
     Peers that compile nothing have no starts.
     """
-    last = max((k for k, s in enumerate(STARTS, 1) if wanted(s.row)), default=0)
-    if wanted("memory"):
-        last = max(last, next(k for k, s in enumerate(STARTS, 1) if s.memory))
-    starts = STARTS[:last]
+    starts = needed(wanted)
     names = [n for n in setting.pythons if n not in setting.missing]
     names = [n for n in names if PEERS[n][0].compiles]
     rows = [
-        [Measurement(s.row, s.title, name, target=s.target) for name in names]
+        [Measurement(s.row, s.title, n, threads, target=s.target) for n in names]
         for s in starts
     ]
-    memory = [Measurement("memory", "memory: x + 1", n, "MiB") for n in names]
-    for column in range(len(names)):
-        for _ in range(setting.starts):
-            with tempfile.TemporaryDirectory() as folder:
-                for start, row in zip(starts, rows, strict=True):
-                    one = row[column]
-                    answer = _first_result(one, start.workload, Path(folder), setting)
+    memory = [Measurement("memory", "memory: x + 1", n, threads, "MiB") for n in names]
+    for turn in range(setting.starts):
+        with tempfile.TemporaryDirectory() as folder:
+            for number, (start, row) in enumerate(zip(starts, rows, strict=True)):
+                for column, one in enumerate(row):
+                    earlier = [(starts[k], rows[k][column]) for k in range(number)]
+                    if not is_asked(start, one, earlier, again=turn > 0):
+                        continue
+                    place = setting.place(threads, Path(folder) / one.peer)
+                    setting.say(f"{start.title}, {one.peer}")
+                    answer = _first_result(one, start.workload, setting, place)
                     if answer is None:
                         continue
                     one.samples.append(answer["first"])
                     if start.memory is not None:
                         memory[column].target = start.memory
                         memory[column].samples.append(answer["peak MiB"])
-            if any(row[column].error or row[column].minimum > PATIENCE for row in rows):
-                break
     return [row for row in (*rows, memory) if row and wanted(row[0].row)]
 
 
+def needed(wanted: Callable[[str], bool]) -> list[Start]:
+    """Starts that are wanted, and those that fill the caches for them."""
+    found = []
+    for start in STARTS:
+        warm = start.row.replace("cold", "warm")
+        if wanted(start.row) or wanted(warm) or (start.memory and wanted("memory")):
+            found.append(start)
+    return found
+
+
+def is_asked(
+    start: Start,
+    one: Measurement,
+    earlier: list[tuple[Start, Measurement]],
+    *,
+    again: bool,
+) -> bool:
+    """Whether a peer is asked for a start; if not for good, its error says why.
+
+    Not if what was asked `earlier` leaves no hope, nor `again` if it was slow.
+    """
+    if start.own and one.peer != OWN:
+        one.error = f"asked of {OWN} alone"
+    for other, measured in earlier:
+        same = other.workload is start.workload
+        smaller = 0 < other.operations < start.operations
+        if one.error:
+            break
+        if same and measured.error:
+            one.error = "its cold start failed"
+        elif smaller and measured.error:
+            one.error = f"not tried: {other.operations:,} operations failed"
+        elif smaller and other.row.startswith("cold"):
+            seconds = measured.minimum * start.operations / other.operations
+            if seconds > COMPILING:
+                one.error = (
+                    f"not tried: {other.operations:,} operations took "
+                    f"{measured.minimum:.0f} s, and a start may take {COMPILING:.0f}"
+                )
+        if again and same and measured.minimum > PATIENCE:
+            return False
+    return not (one.error or (again and one.minimum > PATIENCE))
+
+
 def _first_result(
-    measurement: Measurement, workload: Workload, caches: Path, setting: Setting
+    measurement: Measurement, workload: Workload, setting: Setting, place: Place
 ) -> dict[str, Any] | None:
     def act() -> dict[str, Any]:
         name = measurement.peer
-        process = Process(name, setting.pythons[name], caches, setting.core)
+        process = Process(name, setting.pythons[name], place)
+        setting.versions[name] = process.version
         try:
-            return process.ask("first", workload=workload.name)
+            return process.ask("first", patience=COMPILING, workload=workload.name)
         finally:
             process.close()
 
@@ -292,12 +292,13 @@ def measure_imports(setting: Setting) -> list[Measurement]:
         if name not in setting.missing
     }
     with tempfile.TemporaryDirectory() as folder:
+        place = setting.place(1, Path(folder))
         for turn in range(setting.starts + 1):
             for name, row in rows.items():
                 command = [setting.pythons[name], "-c", TIMED_IMPORT, PEERS[name][1]]
                 ran = subprocess.run(
                     command,
-                    env=environment(Path(folder)),
+                    env=place.environment(),
                     capture_output=True,
                     text=True,
                     check=True,
@@ -315,15 +316,29 @@ print(time.perf_counter() - start)
 """
 
 
+# --- all -----------------------------------------------------------------------------
+
+
 def measure(
-    setting: Setting, wanted: Callable[[str], bool]
+    setting: Setting, wanted: Callable[[str], bool], threads: tuple[int, ...] = (1,)
 ) -> Iterator[list[Measurement]]:
-    """Every row that is wanted by its name, each as the measurements of all peers."""
+    """Every row that is wanted by its name, each as the measurements of all peers.
+
+    Calls are measured once for each number of threads, starts with the largest, and
+    imports once.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        with processes(setting, Path(folder)) as running:
-            for workload in WORKLOADS:
-                if wanted(workload.name):
-                    yield measure_calls(workload, running, setting.rounds)
-    yield from measure_starts(setting, wanted)
+        for count in threads:
+            with running(setting, setting.place(count, Path(folder))) as peers:
+                for workload in WORKLOADS:
+                    if wanted(workload.name):
+                        yield measure_calls(workload, peers, setting.rounds)
+    yield from measure_starts(setting, max(threads), wanted)
     if wanted("import"):
         yield measure_imports(setting)
+
+
+def cores_here() -> tuple[int, ...]:
+    """The cores that this process may use; empty where the system does not say."""
+    known = hasattr(os, "sched_getaffinity")
+    return tuple(sorted(os.sched_getaffinity(0))) if known else ()

@@ -1,9 +1,7 @@
-"""What is computed: each workload's arrays and its mathematics, written once for all.
+"""What is computed: the arrays of each workload, its mathematics, and what to reach.
 
-A workload's ``expression`` takes a peer and values of that peer's own kind. It uses
-operators, functions that every library names alike (``peer.xp.tanh``), and the few that
-they do not (``peer.softmax``, ``peer.cross_entropy``). Derivatives are each peer's own
-affair; NumPy, which has none, gets those of :func:`softmax_regression_step`.
+The rows of the table, in their order, are `WORKLOADS` and `STARTS`. What they compute is
+in :mod:`benchmarks.mathematics`, their gradients by hand in :mod:`benchmarks.by_hand`.
 """
 
 from __future__ import annotations
@@ -14,6 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks import by_hand
+from benchmarks import mathematics as maths
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = dict[str, Array]
 
@@ -22,12 +23,43 @@ Arrays = dict[str, Array]
 class Target:
     """What Workbench should reach: at most `must`, better `aim`.
 
-    `unit` is ``"ratio"`` (to the fastest peer), ``"s"`` or ``"MiB"``.
+    `unit` is ``"ratio"`` (to the fastest peer), ``"s"`` or ``"MiB"``. `at_two` holds
+    both figures for two threads, where they differ from those for one.
     """
 
     must: float
     aim: float
     unit: Literal["ratio", "s", "MiB"] = "ratio"
+    at_two: tuple[float, float] | None = None
+
+    def limits(self, threads: int) -> tuple[float, float]:
+        """Must and aim with so many threads."""
+        return self.at_two if self.at_two and threads > 1 else (self.must, self.aim)
+
+
+EVEN = Target(1.0, 0.8)
+"""Where no figure is known from hand-written C: no slower than the fastest peer."""
+
+
+@dataclass(frozen=True)
+class Least:
+    """What no program can do without: the physical limit is the time this takes.
+
+    Attributes
+    ----------
+    read, written
+        Elements of four bytes that pass between memory and processor.
+    exp, tanh
+        Values of either function; logarithms, roots and quotients are counted as exp.
+    products
+        Sizes (m, k, n) of the matrix products.
+    """
+
+    read: int = 0
+    written: int = 0
+    exp: int = 0
+    tanh: int = 0
+    products: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,102 +70,136 @@ class Workload:
     ----------
     kind
         ``value``: a call returns ``expression(peer, *inputs)``.
+        ``gradient``: a call returns that value, a scalar, and its slopes by the inputs
+        named in `wrt`.
         ``update``: a call replaces the state by ``expression(peer, *state)``.
         ``train``: a call returns ``expression(peer, *inputs, *state)``, a loss, and
         takes `rate` times its gradient from the state.
     inputs, state
         Make the arrays, by name, equal in every process.
-    step
-        For ``train``, the same step in NumPy: takes all arrays and the rate, changes
-        the state in place, returns the loss.
+    by_hand
+        For ``gradient`` and ``train``, the same in NumPy: takes all arrays, and for
+        ``train`` the rate, and changes the state in place.
     """
 
     name: str
     title: str
-    kind: Literal["value", "update", "train"]
-    expression: Callable[..., Any]
+    kind: Literal["value", "gradient", "update", "train"]
+    expression: maths.Expression
     inputs: Callable[[], Arrays] = dict
     state: Callable[[], Arrays] = dict
-    step: Callable[..., Any] | None = None
+    by_hand: Callable[..., Any] | None = None
+    wrt: tuple[str, ...] = ()
     rate: float = 0.0
     target: Target | None = None
+    least: Least | None = None
 
 
-def ten_operations(peer: Any, x: Any, y: Any) -> Any:
-    """Ten operations on vectors; small vectors, so that all that counts is the call."""
-    a = x + y
-    b = a * x
-    c = b - y
-    d = c * c
-    e = d + 1
-    f = peer.xp.sqrt(e)
-    g = f * x
-    h = g + a
-    return h / e - b
+# --- arrays --------------------------------------------------------------------------
 
 
-def chain(peer: Any, x: Any) -> Any:
-    """Ten elementwise operations, among them tanh, exp and sqrt."""
-    xp = peer.xp
-    return xp.tanh(x * 0.5 + 1.0) * xp.exp(-(x * x)) + xp.sqrt(abs(x))
-
-
-def softmax_regression(peer: Any, x: Any, y: Any, W: Any, b: Any) -> Any:
-    """Mean cross-entropy of the classes `y` [n] under softmax(x W + b), `x` [n, d]."""
-    return peer.cross_entropy(x @ W + b, y)
-
-
-def softmax_regression_step(x: Array, y: Array, W: Array, b: Array, rate: float) -> Any:
-    """A step of gradient descent, as one writes it by hand in NumPy."""
-    z = x @ W + b
-    z -= z.max(axis=1, keepdims=True)
-    p = np.exp(z)
-    total = p.sum(axis=1, keepdims=True)
-    rows = np.arange(len(y))
-    loss = np.mean(np.log(total[:, 0]) - z[rows, y])
-    p /= total
-    p[rows, y] -= 1
-    p *= np.float32(rate / len(y))
-    W -= x.T @ p
-    b -= p.sum(axis=0)
-    return loss
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(1)
 
 
 def _vectors(**lengths: int) -> Callable[[], Arrays]:
     """Vectors of normal float32 numbers."""
 
     def make() -> Arrays:
-        rng = np.random.default_rng(1)
+        rng = _rng()
         return {k: rng.standard_normal(n, "float32") for k, n in lengths.items()}
 
     return make
 
 
-def _scores() -> Arrays:
-    return {"z": np.random.default_rng(2).standard_normal((500, 10), "float32")}
+def _uniform(*names: str, length: int) -> Callable[[], Arrays]:
+    """Vectors of float32 numbers from 0 to 1."""
+
+    def make() -> Arrays:
+        rng = _rng()
+        return {name: rng.random(length, "float32") for name in names}
+
+    return make
 
 
-def _digits() -> Arrays:
-    """A batch in the shape of MNIST's: 500 pictures of 784 pixels, 10 classes."""
-    rng = np.random.default_rng(3)
-    return {"x": rng.random((500, 784), "float32"), "y": rng.integers(0, 10, 500)}
+def _scores(n: int, k: int, *, weights: bool = False, classes: bool = False) -> Any:
+    """Normal `z` [n, k]; `g` of its shape from 0 to 1; `y` [n] below k, if asked."""
+
+    def make() -> Arrays:
+        rng = _rng()
+        arrays: Arrays = {"z": rng.standard_normal((n, k), "float32")}
+        if weights:
+            arrays["g"] = rng.random((n, k), "float32")
+        if classes:
+            arrays["y"] = rng.integers(0, k, n)
+        return arrays
+
+    return make
+
+
+def _to_normalise(n: int, k: int, *, wanted: bool = False) -> Callable[[], Arrays]:
+    """`x` [n, k], `scale` and `shift` [k], and what is wanted, `y` [n, k], if asked."""
+
+    def make() -> Arrays:
+        rng = _rng()
+        arrays: Arrays = {
+            "x": 2 * rng.standard_normal((n, k), "float32") + 1,
+            "scale": 1 + rng.random(k, "float32"),
+            "shift": rng.random(k, "float32"),
+        }
+        if wanted:
+            arrays["y"] = rng.random((n, k), "float32")
+        return arrays
+
+    return make
+
+
+def _digits(n: int) -> Callable[[], Arrays]:
+    """A batch in the shape of MNIST's: n pictures of 784 pixels, 10 classes."""
+
+    def make() -> Arrays:
+        rng = _rng()
+        return {"x": rng.random((n, 784), "float32"), "y": rng.integers(0, 10, n)}
+
+    return make
 
 
 def _weights() -> Arrays:
     return {"W": np.zeros((784, 10), "float32"), "b": np.zeros(10, "float32")}
 
 
-LOGREG = Workload(
-    "logreg",
-    "logistic regression step, 500x784x10",
-    "train",
-    softmax_regression,
-    _digits,
-    _weights,
-    softmax_regression_step,
-    rate=0.13,
-    target=Target(1.0, 0.75),
-)
+def _layers() -> Arrays:
+    rng = _rng()
+    return {
+        "W": np.float32(0.05) * rng.standard_normal((784, 500), "float32"),
+        "b": np.zeros(500, "float32"),
+        "V": np.float32(0.05) * rng.standard_normal((500, 10), "float32"),
+        "c": np.zeros(10, "float32"),
+    }
+
+
+WORDS, WIDTH, READ = 5_000, 64, 10_000
+"""Rows and columns of a table of embeddings, and how many rows are read."""
+
+
+def _places(*names: str) -> Callable[[], Arrays]:
+    """Of the table `E`, the `rows` to read, and a row `g` for each, those named."""
+
+    def make() -> Arrays:
+        rng = _rng()
+        arrays: Arrays = {
+            "E": rng.random((WORDS, WIDTH), "float32"),
+            "rows": rng.integers(0, WORDS, READ),
+            "g": rng.random((READ, WIDTH), "float32"),
+        }
+        return {name: arrays[name] for name in names}
+
+    return make
+
+
+# --- rows ----------------------------------------------------------------------------
+
+CALL = Target(0.6e-6, 0.36e-6, "s")
 
 PLUS_ONE = Workload(
     "x+1",
@@ -141,7 +207,7 @@ PLUS_ONE = Workload(
     "value",
     lambda peer, x: x + 1,
     _vectors(x=3),
-    target=Target(0.6e-6, 0.36e-6, "s"),
+    target=CALL,
 )
 
 COUNTER = Workload(
@@ -150,80 +216,300 @@ COUNTER = Workload(
     "update",
     lambda peer, n: n + 1,
     state=lambda: {"n": np.array(0)},
-    target=Target(0.6e-6, 0.36e-6, "s"),
+    target=CALL,
 )
+
+TEN = Workload(
+    "small",
+    "10 small operations, 8 elements",
+    "value",
+    maths.ten_operations,
+    _vectors(x=8, y=8),
+    target=Target(0.25, 0.1),
+)
+
+
+def _traffic(read: int, written: int) -> tuple[int, int]:
+    """Elements that pass; none where all of them stay in a core's own cache."""
+    return (read, written) if read + written > 10**6 else (0, 0)
+
+
+def _chain(power: int, target: Target) -> Workload:
+    n = 10**power
+    return Workload(
+        f"chain-1e{power}",
+        f"elementwise chain, 10^{power}",
+        "value",
+        maths.chain,
+        _vectors(x=n),
+        target=target,
+        least=Least(*_traffic(n, n), exp=2 * n, tanh=n),
+    )
+
+
+def _softmax_family(n: int, k: int) -> list[Workload]:
+    size, elements = f"{n}x{k}", n * k
+    forward = Least(*_traffic(elements, elements), exp=elements)
+    backward = Least(*_traffic(2 * elements, elements), exp=elements)
+    small = elements < 10**6
+    target = Target(0.6, 0.3) if small else Target(1.0, 0.85)
+    return [
+        Workload(
+            f"softmax-{size}",
+            f"softmax of rows, {size}",
+            "value",
+            lambda peer, z: peer.softmax(z),
+            _scores(n, k),
+            target=target,
+            least=forward,
+        ),
+        Workload(
+            f"softmax-grad-{size}",
+            f"softmax with gradient, {size}",
+            "gradient",
+            maths.softmax_seen,
+            _scores(n, k, weights=True),
+            by_hand=by_hand.softmax_slope,
+            wrt=("z",),
+            target=target,
+            least=backward,
+        ),
+        Workload(
+            f"logsoftmax-{size}",
+            f"log-softmax of rows, {size}",
+            "value",
+            lambda peer, z: peer.log_softmax(z),
+            _scores(n, k),
+            target=target,
+            least=forward,
+        ),
+        Workload(
+            f"logsoftmax-grad-{size}",
+            f"log-softmax with gradient, {size}",
+            "gradient",
+            maths.log_softmax_seen,
+            _scores(n, k, weights=True),
+            by_hand=by_hand.log_softmax_slope,
+            wrt=("z",),
+            target=target,
+            least=backward,
+        ),
+        Workload(
+            f"crossentropy-grad-{size}",
+            f"cross-entropy with gradient, {size}",
+            "gradient",
+            lambda peer, z, y: peer.cross_entropy(z, y),
+            _scores(n, k, classes=True),
+            by_hand=by_hand.cross_entropy_slope,
+            wrt=("z",),
+            target=Target(0.6, 0.3) if small else Target(0.5, 0.3),
+            least=forward,
+        ),
+    ]
+
+
+def _layer_norms(n: int, k: int) -> list[Workload]:
+    size, elements = f"{n}x{k}", n * k
+    return [
+        Workload(
+            f"layernorm-{size}",
+            f"layer norm, {size}",
+            "value",
+            maths.layer_norm,
+            _to_normalise(n, k),
+            target=EVEN,
+            least=Least(elements, elements),
+        ),
+        Workload(
+            f"layernorm-grad-{size}",
+            f"layer norm with gradient, {size}",
+            "gradient",
+            maths.layer_norm_error,
+            _to_normalise(n, k, wanted=True),
+            by_hand=by_hand.layer_norm_slopes,
+            wrt=("x", "scale", "shift"),
+            target=EVEN,
+            least=Least(2 * elements, elements),
+        ),
+    ]
+
+
+LOGREG = Workload(
+    "logreg-500",
+    "logistic regression step, 500x784x10",
+    "train",
+    maths.softmax_regression,
+    _digits(500),
+    _weights,
+    by_hand.softmax_regression_step,
+    rate=0.13,
+    target=Target(1.0, 0.75),
+    least=Least(exp=5000, products=((500, 784, 10), (784, 500, 10))),
+)
+
+
+def _mlp(n: int) -> Workload:
+    return Workload(
+        f"mlp-{n}",
+        f"MLP 784-500-10 step, batch {n}",
+        "train",
+        maths.perceptron,
+        _digits(n),
+        _layers,
+        by_hand.perceptron_step,
+        rate=0.01,
+        target=Target(1.0, 0.75),
+        least=Least(
+            exp=10 * n,
+            tanh=500 * n,
+            products=(
+                (n, 784, 500),
+                (n, 500, 10),
+                (n, 10, 500),
+                (500, n, 10),
+                (784, n, 500),
+            ),
+        ),
+    )
+
+
+MLP = _mlp(20)
+
+
+def _reductions(n: int, k: int) -> list[Workload]:
+    functions: dict[str, maths.Expression] = {
+        "sum": lambda peer, z, axis: peer.xp.sum(z, axis=axis),
+        "max": lambda peer, z, axis: peer.max(z, axis),
+        "argmax": lambda peer, z, axis: peer.xp.argmax(z, axis=axis),
+    }
+    return [
+        Workload(
+            f"{name}-axis{axis}",
+            f"{name} over axis {axis} of {n}x{k}",
+            "value",
+            lambda peer, z, f=function, axis=axis: f(peer, z, axis),
+            _scores(n, k),
+            target=EVEN,
+            least=Least(n * k),
+        )
+        for name, function in functions.items()
+        for axis in (0, 1)
+    ]
+
+
+_TABLE = f"{READ} rows of {WORDS}x{WIDTH}"
+
+PLACES = [
+    Workload(
+        "gather",
+        f"gather {_TABLE}",
+        "value",
+        lambda peer, E, rows: peer.take_rows(E, rows),
+        _places("E", "rows"),
+        target=EVEN,
+        least=Least(READ * WIDTH, READ * WIDTH),
+    ),
+    Workload(
+        "scatter-add",
+        f"scatter-add {_TABLE}",
+        "value",
+        lambda peer, E, rows, g: peer.add_rows(E, rows, g),
+        _places("E", "rows", "g"),
+        target=EVEN,
+        least=Least(READ * WIDTH, READ * WIDTH),
+    ),
+    Workload(
+        "embedding",
+        f"embedding step, {_TABLE}",
+        "train",
+        maths.embedding_loss,
+        _places("rows", "g"),
+        _places("E"),
+        by_hand.embedding_step,
+        rate=1e-4,
+        target=EVEN,
+        least=Least(2 * READ * WIDTH, READ * WIDTH),
+    ),
+]
 
 WORKLOADS = (
     PLUS_ONE,
     COUNTER,
-    Workload(
-        "small",
-        "10 small operations, 8 elements",
-        "value",
-        ten_operations,
-        _vectors(x=8, y=8),
-        target=Target(0.25, 0.1),
-    ),
-    Workload(
-        "chain-1e3",
-        "elementwise chain, 10^3",
-        "value",
-        chain,
-        _vectors(x=10**3),
-        target=Target(0.4, 0.25),
-    ),
-    Workload(
-        "chain-1e5",
-        "elementwise chain, 10^5",
-        "value",
-        chain,
-        _vectors(x=10**5),
-        target=Target(1.0, 0.9),
-    ),
-    Workload(
-        "chain-1e7",
-        "elementwise chain, 10^7",
-        "value",
-        chain,
-        _vectors(x=10**7),
-        target=Target(0.9, 0.5),
-    ),
-    Workload(
-        "softmax",
-        "softmax of rows, 500x10",
-        "value",
-        lambda peer, z: peer.softmax(z),
-        _scores,
-        target=Target(0.6, 0.3),
-    ),
+    TEN,
+    _chain(3, Target(0.4, 0.25)),
+    _chain(5, Target(1.0, 0.9, at_two=(0.5, 0.4))),
+    _chain(7, Target(0.9, 0.5)),
+    *_softmax_family(500, 10),
+    *_softmax_family(4096, 1000),
+    *_layer_norms(4096, 1000),
     LOGREG,
+    MLP,
+    _mlp(500),
+    *_reductions(4096, 1000),
+    *PLACES,
 )
+
+# --- starts --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Start:
-    """The first result of a workload in a new process; `memory` is for the most it held."""
+    """The first result of a workload in a new process; `memory` is for the most it held.
+
+    `operations` says how large the graph is where that is what is measured; `own` rows
+    are asked of Workbench alone.
+    """
 
     row: str
     title: str
     workload: Workload
     target: Target | None = None
     memory: Target | None = None
+    operations: int = 0
+    own: bool = False
 
 
-STARTS = (
-    Start("first", "first program ever: n + 1", COUNTER),
-    Start("cold-x+1", "cold: x + 1", PLUS_ONE, Target(0.3, 0.12, "s")),
-    Start(
-        "warm-x+1",
-        "warm: x + 1",
-        PLUS_ONE,
-        Target(0.5, 0.2, "s"),
-        memory=Target(60, 40, "MiB"),
-    ),
-    Start("cold-logreg", "cold: logistic regression", LOGREG, Target(0.6, 0.35, "s")),
-    Start("warm-logreg", "warm: logistic regression", LOGREG, Target(0.5, 0.2, "s")),
-)
+def _graph(operations: int) -> Workload:
+    return Workload(
+        f"graph-{operations}",
+        f"{operations:,} operations with gradient",
+        "gradient",
+        maths.graph_of(operations),
+        _uniform("x", "y", length=100),
+        by_hand=by_hand.graph_slope_of(operations),
+        wrt=("x",),
+    )
+
+
+def _starts() -> tuple[Start, ...]:
+    model, warm = Target(0.6, 0.35, "s"), Target(0.5, 0.2, "s")
+    large = {1000: Target(4, 2, "s"), 5000: Target(20, 10, "s")}
+    rows = [
+        Start("first", "first program ever: n + 1", COUNTER),
+        Start("cold-x+1", "cold: x + 1", PLUS_ONE, Target(0.3, 0.12, "s")),
+        Start("warm-x+1", "warm: x + 1", PLUS_ONE, warm, memory=Target(60, 40, "MiB")),
+        Start("cold-logreg", "cold: logistic regression", LOGREG, model),
+        Start("warm-logreg", "warm: logistic regression", LOGREG, warm),
+        Start("cold-mlp", "cold: MLP", MLP, model),
+        Start("warm-mlp", "warm: MLP", MLP, warm),
+    ]
+    for n in (100, 1000, 5000, 10000):
+        graph, own = _graph(n), n > 5000
+        title, target = graph.title, large.get(n)
+        rows += [
+            Start(f"cold-{n}", f"cold: {title}", graph, target, None, n, own),
+            Start(f"warm-{n}", f"warm: {title}", graph, None, None, n, own),
+        ]
+    return tuple(rows)
+
+
+STARTS = _starts()
 """In this order, in one cache folder that is empty before the first."""
 
 IMPORT = Target(0.3, 0.15, "s")
+
+QUICK = (
+    "x+1 n+1 chain-1e5 softmax-500x10 crossentropy-grad-500x10 "
+    "logreg-500 mlp-20 sum-axis0 gather cold-x+1 import"
+).split()
+"""Rows that tell in two minutes whether something has gone wrong."""

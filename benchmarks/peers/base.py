@@ -1,0 +1,120 @@
+"""What a peer is: a library that makes a `Job` of a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from timeit import Timer
+from typing import Any
+
+from benchmarks.by_hand import EPSILON
+from benchmarks.workloads import Workload
+
+
+class NotForThisPeerError(Exception):
+    """A peer has no such row; the text says why."""
+
+
+@dataclass
+class Job:
+    """A workload as one peer does it.
+
+    Attributes
+    ----------
+    call
+        Does it once and returns what the workload asks for, a list.
+    statement
+        The same as text, for the timer; what it names is in `names`. It ends when the
+        result is there, which matters for peers that only queue the work.
+    setup
+        A statement run before each sample.
+    after
+        The parameters after the calls of `call` so far.
+    """
+
+    call: Callable[[], Sequence[Any]]
+    statement: str = "call()"
+    names: dict[str, Any] = field(default_factory=dict)
+    setup: str = "pass"
+    after: Callable[[], Iterable[Any]] = tuple
+
+    def seconds(self, number: int) -> float:
+        """Seconds of one call, as the mean of `number`."""
+        names = {"call": self.call, **self.names}
+        return Timer(self.statement, self.setup, globals=names).timeit(number) / number
+
+
+def call_of(
+    f: Callable[..., Any],
+    arrays: Iterable[Any],
+    then: str = "",
+    after: Callable[[], Iterable[Any]] = tuple,
+) -> Job:
+    """The job of calling `f` with positional arguments, spelled out as a user would."""
+    names = {f"x{k}": a for k, a in enumerate(arrays)}
+    statement = f"f({', '.join(names)}){then}"
+
+    def call() -> Sequence[Any]:
+        got = f(*names.values())
+        return got if isinstance(got, (list, tuple)) else [got]
+
+    return Job(call, statement, {"f": f, **names}, after=after)
+
+
+class Peer:
+    """A library. Making one imports it; `xp` is its namespace of array functions."""
+
+    compiles = True
+    xp: Any
+    version: str
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
+
+    def job(self, workload: Workload) -> Job:
+        """The workload as this library does it; building its graph is part of that."""
+        made: Job = getattr(self, workload.kind)(workload)
+        return made
+
+    # The kinds of workloads, as `Workload` describes them.
+
+    def value(self, workload: Workload) -> Job:
+        raise NotImplementedError
+
+    def gradient(self, workload: Workload) -> Job:
+        raise NotImplementedError
+
+    def update(self, workload: Workload) -> Job:
+        raise NotImplementedError
+
+    def train(self, workload: Workload) -> Job:
+        raise NotImplementedError
+
+    # What libraries name in different ways. Softmax is along the last axis.
+
+    def softmax(self, z: Any) -> Any:
+        raise NotImplementedError
+
+    def log_softmax(self, z: Any) -> Any:
+        raise NotImplementedError
+
+    def cross_entropy(self, z: Any, y: Any) -> Any:
+        """The mean over rows of -log softmax(`z`) [n, k] at the classes `y` [n]."""
+        return -self.log_softmax(z)[self.xp.arange(y.shape[0]), y].mean()
+
+    def layer_norm(self, x: Any, scale: Any, shift: Any) -> Any:
+        """Rows of `x` [n, k] at mean 0 and variance 1, times `scale` plus `shift` [k]."""
+        d = x - x.mean(axis=1, keepdims=True)
+        variance = (d * d).mean(axis=1, keepdims=True)
+        return d / self.xp.sqrt(variance + EPSILON) * scale + shift
+
+    def max(self, x: Any, axis: int) -> Any:
+        return self.xp.max(x, axis=axis)
+
+    def take_rows(self, E: Any, rows: Any) -> Any:
+        """The `rows` [m] of `E` [n, k]."""
+        return E[rows]
+
+    def add_rows(self, E: Any, rows: Any, g: Any) -> Any:
+        """`E` with g[i] added to its row rows[i]; a row may be named more than once."""
+        raise NotImplementedError
