@@ -125,11 +125,23 @@ def test_unknown_attribute_is_an_error_with_the_nearest():
         ("floatX", "float8"),
         ("floatX", 32),
         ("mode", None),
+        ("mode", "FAST"),
+        ("optimizer", "o5"),
+        ("optimizer", 3),
+        ("linker", "cc"),
+        ("optimizer_including", ["fusion"]),
+        ("optimizer_excluding", "fusion inplace"),
+        ("on_opt_error", "pdb"),
         ("cc", "-fplugin=evil.so"),
         ("cc", "@file"),
         ("cc", "gcc\n"),
         ("cc", b"gcc"),
         ("cache_dir", "a\0b"),
+        ("cache_size", 0),
+        ("cache_size", True),
+        ("cache_size", 1.5),
+        ("cache_size", "much"),
+        ("cache_size", "9" * 5000),
         ("blas_threads", 0),
         ("blas_threads", True),
         ("blas_threads", 1.5),
@@ -149,6 +161,20 @@ def test_wrong_value_says_what_is_allowed_and_changes_nothing(environ, name, val
 
     assert f"Allowed: {FLAGS[name].expects}." in str(caught.value)
     assert fresh.origin(name) == "default"
+
+
+def test_names_of_modes_are_taken_in_any_case(environ):
+    fresh = Config(environ | {"WORKBENCH_FLAGS": "mode=fast_compile,optimizer=none"})
+
+    assert (fresh.mode, fresh.optimizer) == ("FAST_COMPILE", "None")
+    fresh.linker = "CVM"
+    assert fresh.linker == "cvm"
+
+
+def test_tags_stand_beside_each_other_with_colons(environ):
+    fresh = Config(environ | {"WORKBENCH_OPTIMIZER_EXCLUDING": "fusion:finite_math"})
+
+    assert fresh.optimizer_excluding == "fusion:finite_math"
 
 
 def test_wrong_value_in_environment_names_its_variable(environ):

@@ -31,7 +31,7 @@ import re
 import shlex
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, NamedTuple, Self, TypeVar, overload
@@ -94,8 +94,12 @@ class _Refused(ValueError):
     """A value that is refused for a reason worth telling."""
 
 
-def _choice(*allowed: str, default: str, meaning: str) -> Flag[str]:
+def _choice(
+    *allowed: str, default: str, meaning: str, any_case: bool = False
+) -> Flag[str]:
     def check(value: object) -> str:
+        if any_case:
+            return _in_its_case(value, allowed)
         if not isinstance(value, str) or value not in allowed:
             raise ValueError
         return value
@@ -103,10 +107,42 @@ def _choice(*allowed: str, default: str, meaning: str) -> Flag[str]:
     return Flag(default, check, ", ".join(f'"{each}"' for each in allowed), meaning)
 
 
-def _check_threads(value: object) -> int:
+MODE_NAMES = ["FAST_RUN", "FAST_COMPILE", "None", "DEBUG"]
+"""What ``config.mode`` may be; :func:`workbench.register_mode` adds to them."""
+
+
+def _check_mode(value: object) -> str:
+    return _in_its_case(value, MODE_NAMES)
+
+
+def _in_its_case(value: object, allowed: Iterable[str]) -> str:
+    """The one of `allowed` that differs from a value in case only."""
+    known = {each.lower(): each for each in allowed}
+    if not isinstance(value, str) or value.lower() not in known:
+        raise ValueError
+    return known[value.lower()]
+
+
+_TAGS = 'tags and names of rules with ":" between them, as "fusion:finite_math"'
+
+
+def _check_tags(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w:|]*", value):
+        raise ValueError
+    return value
+
+
+def _check_threads_or_all(value: object) -> int:
     if isinstance(value, bool):
         raise TypeError
     threads = int(value) if isinstance(value, str) else operator.index(value)  # type: ignore[arg-type]
+    if threads < 0:
+        raise ValueError
+    return threads
+
+
+def _check_threads(value: object) -> int:
+    threads = _check_threads_or_all(value)
     if threads < 1:
         raise ValueError
     return threads
@@ -119,6 +155,26 @@ def _check_seconds(value: object) -> float:
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError
     return seconds
+
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([kMGT]i?)?B?")
+
+
+def _check_bytes(value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, str):
+        parts = _SIZE.fullmatch(value.strip())
+        if parts is None:
+            raise ValueError
+        unit = parts[2] or ""
+        base = 1024 if unit.endswith("i") else 1000
+        number: int = round(float(parts[1]) * base ** " kMGT".index(unit[:1] or " "))
+    else:
+        number = operator.index(value)  # type: ignore[arg-type]
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _check_path(value: object) -> str:
@@ -192,13 +248,65 @@ class Config:
         default="float64",
         meaning="type of a float where none is given, and of an integer / an integer",
     )
-    mode = _choice(
+    mode = Flag(
         "FAST_RUN",
-        "FAST_COMPILE",
+        _check_mode,
+        '"FAST_RUN", "FAST_COMPILE", "None", "DEBUG", or what register_mode() named',
+        "how function() compiles: for speed, quickly, as written, or checked",
+    )
+    linker = _choice(
+        "",
+        "c",
+        "py",
+        "debug",
+        "cvm",
+        "vm",
+        "c|py",
+        "numpy",
+        default="",
+        any_case=True,
+        meaning='what runs functions: C or NumPy; "" for what the mode says',
+    )
+    optimizer = _choice(
+        "",
+        "fast_run",
+        "fast_compile",
         "None",
-        "DEBUG",
-        default="FAST_RUN",
-        meaning="how function() compiles: for speed, quickly, as written, or checked",
+        "stabilize",
+        "merge",
+        "unsafe",
+        "o1",
+        "o2",
+        "o3",
+        "o4",
+        default="",
+        any_case=True,
+        meaning='which rewrites are done; "" for those of the mode',
+    )
+    optimizer_including = Flag(
+        "",
+        _check_tags,
+        _TAGS,
+        "rewrites done beside those of the mode",
+    )
+    optimizer_excluding = Flag(
+        "",
+        _check_tags,
+        _TAGS,
+        "rewrites of the mode that are not done",
+    )
+    optimizer_requiring = Flag(
+        "",
+        _check_tags,
+        _TAGS,
+        "what a rewrite of the mode must be tagged with to be done",
+    )
+    on_opt_error = _choice(
+        "warn",
+        "raise",
+        "ignore",
+        default="warn",
+        meaning="when a rewrite fails: warn and leave it out, raise its error, or say nothing",
     )
     cc = Flag(
         "",
@@ -219,14 +327,38 @@ class Config:
         'a folder, or "" for $XDG_CACHE_HOME/workbench or ~/.cache/workbench',
         "where compiled modules are kept",
     )
+    cache_size = Flag(
+        2 << 30,
+        _check_bytes,
+        'a number of bytes, or such as "500 MB" or "2 GiB"',
+        "bytes of compiled modules that are kept; those used longest ago go first",
+    )
     blas_threads = Flag(
         1, _check_threads, "a whole number from 1", "threads of one matrix product"
+    )
+    threads = Flag(
+        0,
+        _check_threads_or_all,
+        "a whole number from 1, or 0 for all processors",
+        "threads of one long loop",
     )
     compile_timeout = Flag(
         60.0,
         _check_seconds,
         "a positive number of seconds",
         "seconds after which a C compiler is stopped",
+    )
+    compile_jobs = Flag(
+        0,
+        _check_threads_or_all,
+        "a whole number from 1, or 0 for all processors",
+        "C compilers that run at the same time",
+    )
+    compile = _choice(
+        "now",
+        "background",
+        default="now",
+        meaning="whether function() waits for the C compiler, or NumPy runs until it is done",
     )
     on_unused_input = _choice(
         "raise",

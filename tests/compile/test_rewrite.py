@@ -6,10 +6,13 @@ import time
 import numpy as np
 import pytest
 
+import workbench as wb
 import workbench.tensor as T
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import (
     Context,
+    History,
+    RewriteWarning,
     identity,
     node_rule,
     rewrite,
@@ -17,11 +20,20 @@ from workbench.compile.rewrite import (
     uniform_value,
 )
 from workbench.compile.rules import STAGES
+from workbench.config import config
 from workbench.core.evaluate import evaluate
 from workbench.core.gradient import grad
-from workbench.core.graph import Constant, Shared
+from workbench.core.graph import Constant, Shared, Variable
 from workbench.core.ops.elementwise import Add, Mul, Neg, neg, sub
-from workbench.core.ops.mathematics import Exp, Log1p, Softplus, exp, log1p, softplus
+from workbench.core.ops.mathematics import (
+    Exp,
+    Exp2,
+    Log1p,
+    Softplus,
+    exp,
+    log1p,
+    softplus,
+)
 from workbench.core.ops.shape import SizeOf
 from workbench.core.types import TensorType
 
@@ -44,11 +56,10 @@ def graph_of(*outputs, inputs=()):
 
 
 def all_stages(graph):
-    steps, settled = [], {}
+    history = History()
     for stage, rules in STAGES:
-        graph, made = rewrite(graph, rules, stage, len(steps), settled)
-        steps += made
-    return graph, steps
+        graph, _ = rewrite(graph, rules, stage, history)
+    return graph, history.steps
 
 
 def ops(graph):
@@ -249,11 +260,9 @@ def test_step_says_rule_stage_reason_and_both_sides():
     x = T.dvector("x")
     y = T.log1p(T.exp(x))
 
-    _, (step,) = rewrite(
-        graph_of(y, inputs=[x]), [log1p_of_exp], "stability", first_number=7
-    )
+    _, (step,) = rewrite(graph_of(y, inputs=[x]), [log1p_of_exp], "stability")
 
-    assert (step.number, step.rule, step.stage) == (8, "log1p_of_exp", "stability")
+    assert (step.number, step.rule, step.stage) == (1, "log1p_of_exp", "stability")
     assert "88.7" in step.reason
     assert type(step.before.owner.op) is Log1p
     assert type(step.after.owner.op) is Softplus
@@ -419,3 +428,155 @@ def test_a_rule_that_fires_on_what_it_made_comes_to_an_end():
     assert 100 <= len(steps) <= 1000
     (value,) = evaluate(after.outputs, {x: np.array([0.5])})
     np.testing.assert_allclose(value, np.exp(0.5))
+
+
+# --- budgets and failures -------------------------------------------------------------
+
+
+@node_rule(Exp)
+def doubled(node):
+    """exp(x) is exp(x / 4) exp(3 x / 4), and so on: two for one."""
+    (x,) = node.inputs
+    return T.exp(x * 0.25) * T.exp(x * 0.75)
+
+
+def nodes_of(function):
+    return len(function.compilation.after.nodes())
+
+
+@pytest.fixture
+def mode_with():
+    """FAST_COMPILE with one more rule."""
+    return lambda rule: wb.get_mode("FAST_COMPILE").register(rule, stage="canonical")
+
+
+def test_a_rule_that_multiplies_its_own_work_is_stopped_and_named(mode_with):
+    x = T.dvector("x")
+    with pytest.warns(
+        RewriteWarning, match="rule doubled was stopped when its own work"
+    ):
+        f = wb.function([x], T.exp(x) + 1, mode=mode_with(doubled))
+
+    assert nodes_of(f) < 2000
+    (note,) = f.compilation.notes
+    assert "doubled" in note and note in f.compilation.summary()
+    np.testing.assert_allclose(f([0.5]), np.exp([0.5]) + 1)
+
+
+def test_two_rules_that_undo_each_other_are_stopped():
+    @node_rule(Exp)
+    def as_power(node):
+        """There."""
+        return T.exp2(node.inputs[0] * 1.5)
+
+    @node_rule(Exp2)
+    def as_exp(node):
+        """And back."""
+        return T.exp(node.inputs[0] / 1.5)
+
+    x, history = T.dvector("x"), History()
+    _, steps = rewrite(graph_of(T.exp(x), inputs=[x]), [as_power, as_exp], "s", history)
+
+    assert 100 < len(steps) < 1000
+    assert "was stopped after" in " ".join(history.notes)
+
+
+def test_the_warning_stands_at_the_users_line(mode_with):
+    x = T.dvector("x")
+    with pytest.warns(RewriteWarning) as caught:
+        wb.function([x], T.exp(x), mode=mode_with(doubled))
+
+    assert caught[0].filename == __file__
+
+
+def test_work_made_of_a_long_graph_is_no_explosion():
+    @node_rule(Exp)
+    def as_quotient(node):
+        """Three for one, but each once."""
+        return T.sinh(node.inputs[0]) + T.cosh(node.inputs[0])
+
+    x, history = T.dvector("x"), History()
+    y = x
+    for k in range(2000):
+        y = T.exp(y) if k % 2 else y * 0.5
+    _, steps = rewrite(graph_of(y, inputs=[x]), [as_quotient], "s", history)
+
+    made = [step for step in steps if step.rule == "as_quotient"]
+    assert (len(made), history.notes) == (1000, [])
+
+
+def test_a_rule_that_fails_leaves_the_operation_as_it_is(mode_with):
+    @node_rule(Exp)
+    def broken(node):
+        """Not thought through."""
+        return node.inputs[7]
+
+    x = T.dvector("x")
+    y = T.exp(x)
+    with pytest.warns(RewriteWarning, match=r"broken failed at exp\(x\) .*IndexError"):
+        f = wb.function([x], y + T.exp(y), mode=mode_with(broken))
+    with config.change(on_opt_error="ignore"):
+        g = wb.function([x], y, mode=mode_with(broken))
+    with config.change(on_opt_error="raise"), pytest.raises(IndexError) as caught:
+        wb.function([x], y, mode=mode_with(broken))
+
+    np.testing.assert_allclose(f([0.0]), 1 + np.exp([1.0]))
+    assert len(f.compilation.notes) == 1 and g.compilation.notes == ()
+    assert "rule broken" in caught.value.__notes__[0]
+
+
+def test_a_chain_of_rewrites_may_be_long():
+    @node_rule(Mul, every=(Variable, Constant))
+    def counted_down(node):
+        """n x is (n - 1) x, until n is 0."""
+        x, n = node.inputs
+        value = float(np.ravel(n.data)[0])
+        return x * (value - 1) if value > 1 else None
+
+    x, history = T.dvector("x"), History()
+    _, steps = rewrite(
+        graph_of(x * 90.0, inputs=[x]), [counted_down, *STAGES[0][1]], "s", history
+    )
+
+    assert [step.rule for step in steps].count("counted_down") == 89
+    assert history.notes == []
+
+
+# --- first sight ----------------------------------------------------------------------
+
+
+def test_rules_say_what_they_need_to_see():
+    asked = []
+
+    @node_rule(Mul, some=Exp)
+    def of_exp(node):
+        """Wants an exp below."""
+        asked.append(node)
+
+    @node_rule(Mul, every=Constant)
+    def of_constants(node):
+        """Wants nothing but constants."""
+        asked.append(node)
+
+    x = T.dvector("x")
+    y, z = x * T.exp(x), x * T.tanh(x)
+    rewrite(graph_of(y, z, inputs=[x]), [of_exp, of_constants], "s")
+
+    assert asked == [y.owner]
+
+
+def test_a_pass_that_could_change_nothing_is_not_made():
+    seen = []
+
+    @node_rule(Exp)
+    def look(node):
+        """Only looks."""
+        seen.append(node)
+
+    x, history = T.dvector("x"), History()
+    graph = graph_of(T.exp(x) + 1, inputs=[x])
+    first, _ = rewrite(graph, [look], "s", history)
+    second, _ = rewrite(first, [look], "t", history)
+
+    assert len(seen) == 1
+    assert second is first

@@ -112,7 +112,7 @@ def test_parts_of_it_lead_back_to_the_node_and_to_the_line_inside():
 
 def test_without_rewriting_it_is_inlined_for_the_loops():
     a, b = T.vectors("a", "b")
-    mode = wb.compile.modes.Mode("bare", "c", frozenset())
+    mode = wb.compile.modes.Mode("c", ("fusion", "inplace"), "bare")
 
     f = wb.function([a, b], affine()(a, b), mode=mode)
 

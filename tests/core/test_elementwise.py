@@ -17,7 +17,7 @@ from workbench.core.evaluate import evaluate
 from workbench.core.ops import series
 
 NAN, INF = np.nan, np.inf
-BARE = Mode("bare", "c", frozenset())
+BARE = Mode("c", ("fusion", "inplace"), "bare")
 Z = np.array([1 + 2j, -0.5 + 0.25j, 0.3 - 1.5j, -2 - 0.7j])
 
 

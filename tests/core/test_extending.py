@@ -223,37 +223,37 @@ def test_a_type_of_ones_own_checks_arguments_and_shared_values(mode):
 
 
 @pytest.fixture
-def sine_rule():
+def erf_rule():
     @wb.identity
-    def sine_of_arcsine(x):
-        """An angle is not needed for its sine."""
-        return T.sin(T.arcsin(x)), x
+    def erf_of_erfinv(x):
+        """The one undoes the other."""
+        return T.erf(T.erfinv(x)), x
 
-    yield wb.add_rule(sine_of_arcsine)
-    wb.remove_rule("sine_of_arcsine")
+    yield wb.add_rule(erf_of_erfinv)
+    wb.remove_rule("erf_of_erfinv")
 
 
-def test_a_rule_of_ones_own_is_used_and_can_be_excluded(sine_rule):
+def test_a_rule_of_ones_own_is_used_and_can_be_excluded(erf_rule):
     x = T.dvector("x")
-    y = T.sin(T.arcsin(x))
+    y = T.erf(T.erfinv(x))
 
     used = wb.function([x], y)
-    unused = wb.function([x], y, mode=wb.get_mode("FAST_RUN").excluding(sine_rule.name))
+    unused = wb.function([x], y, mode=wb.get_mode("FAST_RUN").excluding(erf_rule.name))
 
-    assert [s.rule for s in used.steps] == ["sine_of_arcsine"]
+    assert [s.rule for s in used.steps] == ["erf_of_erfinv"]
     assert unused.steps == ()
 
 
-def test_a_rule_that_is_added_twice_counts_once(sine_rule):
-    wb.add_rule(sine_rule)
+def test_a_rule_that_is_added_twice_counts_once(erf_rule):
+    wb.add_rule(erf_rule)
     x = T.dvector("x")
 
-    assert len(wb.function([x], T.sin(T.arcsin(x))).steps) == 1
+    assert len(wb.function([x], T.erf(T.erfinv(x))).steps) == 1
 
 
-def test_rules_have_names_and_stages_that_exist(sine_rule):
+def test_rules_have_names_and_stages_that_exist(erf_rule):
     with pytest.raises(ValueError, match="no stage 'algbra'"):
-        wb.add_rule(sine_rule, "algbra")
+        wb.add_rule(erf_rule, "algbra")
 
     @wb.identity
     def log1p_of_exp(x):

@@ -7,7 +7,7 @@ and asked for its shape.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -333,7 +333,7 @@ def test_the_shape_follows_without_the_values(row):
         variables,
         [r.shape for r in results],
         on_unused_input="ignore",
-        mode=replace(wb.get_mode("FAST_RUN"), backend="numpy"),
+        mode=wb.get_mode("FAST_RUN").clone("py"),
     )
 
     for node in f.compilation.after.nodes():

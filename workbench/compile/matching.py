@@ -9,13 +9,13 @@ Read next: :mod:`workbench.compile.rewrite`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from workbench.core.graph import Constant, Variable, as_variable, toposort
-from workbench.core.op import Elementwise, Op
+from workbench.core.op import Elementwise
 from workbench.core.ops.elementwise import Fill
 from workbench.core.ops.shape import BroadcastTo
 from workbench.core.ops.ufunc import DimShuffle, apply, kind
@@ -51,45 +51,40 @@ def match(
     A constant of the pattern matches any array that holds its value everywhere.
     Operands of commutative ops match in either order.
     """
-    return next(_match([(pattern, subject)], {}, frozenset(wildcards), kinds), None)
+    return _match([(pattern, subject)], {}, wildcards, kinds)
 
 
 def _match(
     goals: list[tuple[Variable, Variable]],
     found: dict[Variable, Variable],
-    wildcards: frozenset[Variable],
+    wildcards: Sequence[Variable],
     kinds: str,
-) -> Iterator[dict[Variable, Variable]]:
+) -> dict[Variable, Variable] | None:
     if not goals:
-        yield found
-        return
-    (pattern, subject), *rest = goals
-    if pattern in wildcards:
-        if pattern in found:
-            if found[pattern] is subject:
-                yield from _match(rest, found, wildcards, kinds)
-        elif kind(subject.dtype) in kinds:
-            yield from _match(rest, {**found, pattern: subject}, wildcards, kinds)
-        return
-    if isinstance(pattern, Constant):
-        value = uniform_value(subject)
-        if value is not None and _same_number(value, pattern.data.item()):
-            yield from _match(rest, {**found, pattern: subject}, wildcards, kinds)
-        return
-    node, want = subject.owner, pattern.owner
-    assert want is not None
+        return found
+    pattern, subject = goals[0]
+    want = pattern.owner
+    if want is None:
+        if isinstance(pattern, Constant):
+            value = uniform_value(subject)
+            if value is None or not _same_number(value, pattern.data.item()):
+                return None
+        elif pattern in found:
+            if found[pattern] is not subject:
+                return None
+        elif kind(subject.dtype) not in kinds:
+            return None
+        return _match(goals[1:], {**found, pattern: subject}, wildcards, kinds)
+    node = subject.owner
     if node is None or type(node.op) is not type(want.op) or node.op != want.op:
-        return
-    yield from _match(
-        [*zip(want.inputs, node.inputs, strict=True), *rest], found, wildcards, kinds
-    )
-    if want.op.name in COMMUTATIVE:
-        yield from _match(
-            [*zip(want.inputs, reversed(node.inputs), strict=True), *rest],
-            found,
-            wildcards,
-            kinds,
-        )
+        return None
+    rest = goals[1:]
+    pairs = [*zip(want.inputs, node.inputs, strict=True), *rest]
+    matched = _match(pairs, found, wildcards, kinds)
+    if matched is None and want.op.name in COMMUTATIVE:
+        pairs = [*zip(want.inputs, reversed(node.inputs), strict=True), *rest]
+        matched = _match(pairs, found, wildcards, kinds)
+    return matched
 
 
 def build(
@@ -112,7 +107,7 @@ def build(
 def _weak(constant: Variable) -> Any:
     assert isinstance(constant, Constant)
     value = constant.data.reshape(-1)[0].item()
-    return int(value) if value == int(value) else value
+    return int(value) if float(value).is_integer() else value
 
 
 def _same_number(a: Any, b: Any) -> bool:
@@ -120,43 +115,30 @@ def _same_number(a: Any, b: Any) -> bool:
     return bool(a == b and (a != 0 or np.signbit(a) == np.signbit(b)))
 
 
-def outline(operand: Variable) -> type[Op] | str:
-    """What an operand looks like at first sight: most matches fail there."""
-    return (
-        type(operand.owner.op)
-        if operand.owner
-        else "constant"
-        if isinstance(operand, Constant)
-        else "anything"
-    )
+def outline(operand: Variable) -> type:
+    """The class of the op that makes an operand of a pattern; a leaf's own class."""
+    return type(operand) if operand.owner is None else type(operand.owner.op)
 
 
-def fits(outlines: Sequence[type[Op] | str], operands: Sequence[Variable]) -> bool:
-    """Whether operands look as outlined."""
-    for outline, operand in zip(outlines, operands, strict=True):
-        if outline == "anything":
-            continue
-        node = operand.owner
-        if outline == "constant":
-            if not (
-                isinstance(operand, Constant)
-                if node is None
-                else isinstance(node.op, VIEWS)
-            ):
-                return False
-        elif node is None or type(node.op) is not outline:
-            return False
-    return True
+def could_be(outlined: type, seen: type) -> bool:
+    """Whether an operand of a pattern could be what is `seen` in a graph, at first sight.
+
+    Both are classes as :func:`outline` gives them: most matches fail here already.
+    """
+    if outlined is Variable:  # a wildcard
+        return True
+    if outlined is Constant:
+        return issubclass(seen, (Constant, *VIEWS))
+    return seen is outlined
 
 
 def uniform_value(variable: Variable) -> Any:
     """The value of a constant that is the same everywhere, or of views of one."""
-    while variable.owner is not None and isinstance(variable.owner.op, VIEWS):
-        variable = variable.owner.inputs[
-            1 if isinstance(variable.owner.op, Fill) else 0
-        ]
-    if not isinstance(variable, Constant) or not 0 < variable.data.size <= SMALL:
+    while variable.owner is not None:
+        op = variable.owner.op
+        if not isinstance(op, VIEWS):
+            return None
+        variable = variable.owner.inputs[1 if isinstance(op, Fill) else 0]
+    if not isinstance(variable, Constant) or variable.data.size > SMALL:
         return None
-    flat = variable.data.reshape(-1)
-    same = flat.size == 1 or flat.tobytes() == flat[0].tobytes() * flat.size
-    return flat[0].item() if same else None
+    return variable.uniform

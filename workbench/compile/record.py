@@ -156,6 +156,10 @@ class Compilation:
         The compiler command, one string an argument.
     cached
         Whether the compiled module came from the cache.
+    compiled
+        How many of its kernels were not found there, or 1 for a program compiled as a whole.
+    notes
+        What else to know, in sentences: a rule that was stopped, or that failed.
     """
 
     name: str
@@ -170,6 +174,8 @@ class Compilation:
     seconds: dict[str, float] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     cached: bool = False
+    compiled: int = 0
+    notes: tuple[str, ...] = ()
 
     def order(self) -> dict[Apply, int]:
         """The operations of the optimised graph in the order in which they run, from 0.
@@ -209,6 +215,7 @@ class Compilation:
             parts.append(
                 "NumPy" + (f" ({self.backend_reason})" if self.backend_reason else "")
             )
+        parts += self.notes
         return "  ".join(parts)
 
 

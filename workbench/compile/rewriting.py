@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from workbench.compile.modes import Mode, check_tags, get_mode
+from workbench.compile.modes import Mode, get_mode
 from workbench.compile.pipeline import optimise
 from workbench.compile.record import Graph
 from workbench.core.graph import Constant, Shared, Variable, as_list, graph_inputs
@@ -71,8 +71,7 @@ def rewrite_graph(
     several = as_list(outputs)
     chosen = get_mode(mode)
     if include is not None:
-        check_tags(tuple(include))
-        chosen = Mode("rewrite", chosen.backend, frozenset(include))
+        chosen = chosen.clone(optimizer=include)
     if exclude:
         chosen = chosen.excluding(*exclude)
     leaves = graph_inputs(several)

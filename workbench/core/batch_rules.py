@@ -26,7 +26,7 @@ from workbench.core.ops.creation import ARange, arange
 from workbench.core.ops.elementwise import add, mul
 from workbench.core.ops.gathering import OneHot, Put, Take
 from workbench.core.ops.joining import Join
-from workbench.core.ops.linalg import BatchedDot, Dot, Gemm, contract
+from workbench.core.ops.linalg import BatchedDot, Dot, Gemm, contract, product_op
 from workbench.core.ops.matrices import MatrixOp
 from workbench.core.ops.nnet import LogSoftmax, LogSumExp, Softmax
 from workbench.core.ops.rearrange import Unbroadcast
@@ -376,8 +376,9 @@ def batch_batched_dot(b: Batch) -> Sequence[Variable]:
 @batch_rule(Gemm)
 def batch_gemm(b: Batch) -> Sequence[Variable]:
     """The sum of the two parts, which rewriting may join again."""
-    z, alpha, x, y = b.node.inputs
-    expression = add(z, mul(alpha, Dot()(x, y)))
+    z, alpha, x, y, *beta = b.node.inputs
+    product = mul(alpha, product_op(x)(x, y))
+    expression = add(mul(beta[0], z) if beta else z, product)
     mapping = dict(zip(b.node.inputs, b.inputs, strict=True))
     batch_nodes([expression], mapping)
     return [mapping[expression]]

@@ -174,7 +174,7 @@ def pull(
     """Gradients of `wrt`, in its form, from those of the starts; see :func:`walk`."""
     targets = as_list(wrt)
     for number, target in enumerate(targets):
-        _check_target(target, _wrt(wrt, number))
+        _check_target(target, wrt, number)
     with paused_collector():
         found = walk(starts, targets, as_set(constant), whole)
     results: list[Variable | None] = []
@@ -265,14 +265,15 @@ def as_set(variables: Constants) -> set[Variable]:
     return {variables} if isinstance(variables, Variable) else set(variables)
 
 
-def _check_target(target: Any, line: source.Location | None) -> None:
+def _check_target(target: Any, wrt: Any, number: int) -> None:
+    # The line is found when it is needed: that reads the user's whole file.
     if not isinstance(target, Variable):
         text = f"grad takes variables to differentiate by, got {target!r}."
-        raise gradient_error(text, "", line)
+        raise gradient_error(text, "", _wrt(wrt, number))
     if not target.type.is_float:
         hint = f"differentiate with respect to a float, as T.cast({target.name or 'x'}, 'floatX')."
         text = f"{target.label()} is {target.type}: an integer has no gradient."
-        raise gradient_error(text, hint, line)
+        raise gradient_error(text, hint, _wrt(wrt, number))
 
 
 def _starts(

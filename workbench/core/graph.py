@@ -13,7 +13,8 @@ Read next: :mod:`workbench.core.op`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,20 @@ class Constant(Variable):
 
     def signature(self) -> tuple[Any, ...]:
         """Equal for constants that may be merged: dtype, shape and every bit."""
+        return self._signature
+
+    @cached_property
+    def _signature(self) -> tuple[Any, ...]:
         return (self.dtype, self.data.shape, self.data.tobytes())
+
+    @cached_property
+    def uniform(self) -> Any:
+        """The number that every element is, bit for bit; None where they differ or are none."""
+        flat = self.data.reshape(-1)
+        if flat.size != 1:
+            if not flat.size or flat.tobytes() != flat[0].tobytes() * flat.size:
+                return None
+        return flat[0].item()
 
     def label(self) -> str:
         """Its name, or its value when short."""
@@ -338,27 +352,23 @@ def toposort(outputs: Variables, inputs: Iterable[Variable] = ()) -> list[Apply]
     the order in which a depth-first walk from the first output finishes them.
     """
     # A set or a mapping is used as it is: the rewrite engine asks once a rule that fires.
-    stop = inputs if isinstance(inputs, Set | Mapping) else set(inputs)
+    stop = inputs if isinstance(inputs, dict | set | frozenset) else set(inputs)
     done: set[Apply] = set()
     order: list[Apply] = []
     for output in as_list(outputs):
-        if output in stop or output.owner is None or output.owner in done:
+        first = output.owner
+        if first is None or first in done or output in stop:
             continue
-        stack: list[tuple[Apply, int]] = [(output.owner, 0)]
-        entered = {output.owner}
+        stack = [(first, iter(first.inputs))]
         while stack:
-            node, position = stack.pop()
-            while position < len(node.inputs):
-                needed = node.inputs[position]
-                position += 1
-                if needed in stop or needed.owner is None:
-                    continue
-                if needed.owner not in done and needed.owner not in entered:
-                    stack.append((node, position))
-                    stack.append((needed.owner, 0))
-                    entered.add(needed.owner)
+            node, needs = stack[-1]
+            for needed in needs:
+                owner = needed.owner
+                if owner is not None and owner not in done and needed not in stop:
+                    stack.append((owner, iter(owner.inputs)))
                     break
             else:
+                stack.pop()
                 done.add(node)
                 order.append(node)
     return order

@@ -19,6 +19,9 @@ from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.source import Origin
 from workbench.core.types import TensorType
 
+DERIVED = ("owner", "index", "_signature", "uniform")
+"""What a variable holds that follows from the rest, or from its place in the graph."""
+
 NOT_SAVED = "eval_functions"
 """The entry of a tag that is made anew when it is needed."""
 
@@ -55,7 +58,7 @@ def _reduce_variable(self: Variable, protocol: Any) -> Any:
 
 def _state(variable: Variable) -> dict[str, Any]:
     """What a variable holds beside its place in the graph."""
-    state = {k: v for k, v in vars(variable).items() if k not in ("owner", "index")}
+    state = {k: v for k, v in vars(variable).items() if k not in DERIVED}
     if NOT_SAVED in vars(variable.tag):
         kept = {k: v for k, v in vars(variable.tag).items() if k != NOT_SAVED}
         state["tag"] = type(variable.tag)(**kept)

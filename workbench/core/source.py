@@ -189,9 +189,9 @@ def _restore_place(location: Location) -> Place:
     return place
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen: one is made for every node
 class Origin:
-    """Why a node exists.
+    """Why a node exists; never changed.
 
     Attributes
     ----------
@@ -233,6 +233,14 @@ def here() -> Place | None:
     return None if frame is None else Place(frame)
 
 
+def stacklevel() -> int:
+    """For a warning that our caller gives: how many frames up the user's line is."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def location_here() -> Location | None:
     """The user's line that is running, for the text of an error: found and read, not only noted."""
     place = here()
@@ -265,17 +273,30 @@ class made_for:
 
 def _locate(code: CodeType, lasti: int, lineno: int) -> Location:
     line, column, end_column = lineno, 0, 0
-    for index, (first, last, start, end) in enumerate(code.co_positions()):
-        if index == lasti // 2:
-            line = first or lineno
-            column = start or 0
-            end_column = (end or 0) if last == first else 0
-            break
+    positions = _positions(code)
+    if lasti // 2 < len(positions):
+        first, last, start, end = positions[lasti // 2]
+        line = first or lineno
+        column = start or 0
+        end_column = (end or 0) if last == first else 0
     raw = linecache.getline(code.co_filename, line).rstrip("\n")
     encoded = raw.encode()
     column = len(encoded[:column].decode(errors="replace"))  # positions count bytes
     end_column = len(encoded[:end_column].decode(errors="replace")) or len(raw)
     return Location(code.co_filename, line, column, end_column, code.co_name, raw)
+
+
+_known_positions: dict[int, tuple[CodeType, list[Any]]] = {}
+"""The positions of code objects by their identity: a long cell is walked through once."""
+
+
+def _positions(code: CodeType) -> list[Any]:
+    known = _known_positions.get(id(code))
+    if known is None:
+        if len(_known_positions) >= 64:
+            _known_positions.clear()
+        known = _known_positions[id(code)] = code, list(code.co_positions())
+    return known[1]
 
 
 def _cell_number(file: str) -> int | None:

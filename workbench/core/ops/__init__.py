@@ -12,8 +12,8 @@ axes                 ``reduction`` < ``moments``, ``nanfunctions``; ``running``,
                      ``sorting``, ``counting``, ``quantiles``, ``statistics``
 places               ``slicing``, ``gathering``, ``joining``, ``masks`` < ``subscript`` < ``places``,
                      ``indexing``
-linear algebra       ``linalg`` < ``products`` < ``einsum``, ``matrices``, ``solving``, ``decompositions``,
-                     ``matrix_functions``, ``equations``, ``least_squares``
+linear algebra       ``linalg`` < ``products`` < ``einsum``, ``matrices``, ``solving``, ``factored``,
+                     ``decompositions``, ``matrix_functions``, ``equations``, ``least_squares``
 random numbers       ``random`` < ``draws``, ``distributions``, ``choices``, ``counts``
 the rest             ``creation``, ``nnet``, ``barriers`` (of gradients), ``checks``, ``blocks`` and
                      ``blockwise`` (ops made of graphs)

@@ -71,10 +71,14 @@ def slice_extent(
         else (high if step > 0 else low)
     )
     span = subtract_size(last, first) if step > 0 else subtract_size(first, last)
-    length = ew.maximum(
-        ew.floor_div(ew.add(size_variable(span), abs(step) - 1), abs(step)), 0
-    )
-    return first, length
+    if isinstance(start, int) and isinstance(stop, int) and step == 1:
+        if 0 <= start <= stop or start <= stop < 0:  # clipped, they stay in this order
+            return first, span
+    if abs(step) > 1:
+        span = as_size(
+            ew.floor_div(ew.add(size_variable(span), abs(step) - 1), abs(step))
+        )
+    return first, as_size(ew.maximum(span, 0))
 
 
 def _extent_of_any_step(
@@ -99,6 +103,10 @@ def _extent_of_any_step(
 
 def _bound(bound: Size, size: Size, low: Size, high: Size) -> Size:
     if isinstance(bound, int):
+        if low == 0:  # one of the two ends is out of reach
+            if bound >= 0:
+                return as_size(ew.minimum(bound, high))
+            return as_size(ew.maximum(add_size(size, bound), low))
         shifted: Any = bound if bound >= 0 else add_size(size, bound)
     else:
         shifted = ew.switch(ew.lt(bound, 0), ew.add(bound, size), bound)

@@ -26,6 +26,7 @@ from workbench.core.types import Array, TensorType
 INTEGER = "iu"
 
 
+@cache
 def kind(dtype: str) -> str:
     """NumPy's kind letter: b, i, u, f or c."""
     return np.dtype(dtype).kind
