@@ -25,6 +25,7 @@ from tests.agreement import compare, disturbed_run
 from tests.op_cases import CASES
 from workbench.compile.function import function
 from workbench.compile.modes import get_mode
+from workbench.config import config
 from workbench.core.errors import WorkbenchError
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import (
@@ -513,7 +514,8 @@ def run(graph: Graph, mode: str) -> list[Array]:
     Rules tagged finite_math are left out: the values are there to find what they do.
     """
     chosen = get_mode(mode).excluding("finite_math")
-    made = function(graph.inputs, graph.outputs, mode=chosen, on_unused_input="ignore")
+    with config.change(on_opt_error="raise", on_unused_input="ignore"):
+        made = function(graph.inputs, graph.outputs, mode=chosen)
     if chosen.backend == "c" and not made.source:
         raise AssertionError("the C program could not be built")
     with np.errstate(all="ignore"):

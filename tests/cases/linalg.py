@@ -14,6 +14,7 @@ from workbench.core.graph import Variable
 from workbench.core.ops import (
     decompositions,
     equations,
+    factored,
     factorizations,
     least_squares,
     linalg,
@@ -138,6 +139,37 @@ PRODUCTS = [
         ),
         NUMBERS,
         differentiable=(0, 1, 2, 3),
+        ulps=64,
+    ),
+    Case(
+        linalg.Gemm,
+        linalg.Gemm(),
+        lambda z, a, x, y, b: b * z + a * np.matmul(x, y),
+        (
+            ((2, 3, 2), (), (2, 3, 4), (2, 4, 2), ()),
+            ((0, 3, 2), (), (0, 3, 4), (0, 4, 2), ()),
+            ((3, 2), (), (3, 4), (4, 2), ()),
+            ((3, 2), (), (3, 1), (1, 2), ()),
+            ((3,), (), (3, 4), (4,), ()),
+        ),
+        NUMBERS,
+        differentiable=(0, 1, 2, 3, 4),
+        ulps=64,
+        note="beta",
+    ),
+    Case(
+        linalg.ScaledDot,
+        linalg.ScaledDot(),
+        lambda a, x, y: a * np.matmul(x, y),
+        (
+            ((), (3, 4), (4, 2)),
+            ((), (2, 3, 4), (2, 4, 2)),
+            ((), (3, 4), (4,)),
+            ((), (4,), (4,)),
+            ((), (3, 0), (0, 2)),
+        ),
+        NUMBERS,
+        differentiable=(0, 1, 2),
         ulps=64,
     ),
     Case(
@@ -359,6 +391,24 @@ FACTORS = [
         each(lambda a: scipy_linalg.lu_factor(as_floats(a))[0]),
         Values(-1, 1),
         shapes=one((3, 3), (2, 3, 3), (1, 1)),
+    ),
+    *(
+        Case(
+            factored.SolveFactored,
+            lambda lu, b, t=trans: factored.SolveFactored(t)(
+                lu, T.constant(np.array([1, 2, 2], "int32")), b
+            ),
+            lambda lu, b, t=trans: scipy_linalg.lu_solve(
+                (lu, np.array([1, 2, 2])), b, t
+            ).astype(b.dtype),
+            (((3, 3), (3, 2)), ((3, 3), (3, 1))),
+            ("float32", "float64"),
+            (Matrix(), Values()),
+            differentiable=(0, 1),
+            ulps=256,
+            note=f"trans={trans}",
+        )
+        for trans in (0, 1)
     ),
     of_matrix(
         factorizations.QR,

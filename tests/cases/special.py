@@ -50,6 +50,14 @@ def gammaln(x):
     )
 
 
+def log_erfc(x):
+    """By way of the normal distribution, but for small numbers."""
+    with np.errstate(all="ignore"):
+        far = math.log(2) + special.log_ndtr(-math.sqrt(2) * x.astype("float64"))
+        found = np.where(np.abs(x) < 1, np.log1p(-special.erf(x)), far)
+    return found.astype(special.erfc(x).dtype)
+
+
 def five_point_by(number, function):
     """The derivative of `function` by operand `number`, by differences."""
 
@@ -90,6 +98,7 @@ SPECIAL = [
     unary(erf.Ndtr, T.ndtr, special.ndtr, REALS),
     unary(erf.Ndtri, T.ndtri, special.ndtri, REALS, UNIT),
     unary(erf.LogNdtr, T.log_ndtr, special.log_ndtr, REALS),
+    unary(erf.LogErfc, T.log_erfc, log_erfc, REALS),
     binary(erf.OwensT, T.owens_t, special.owens_t, REALS),
     unary(gamma.Gamma, T.gamma, by_libm(math.gamma, special.gamma), REALS, POSITIVE),
     unary(gamma.Gamma, T.gamma, special.gamma, SINGLE, Values(-0.6, -0.4), note="-"),

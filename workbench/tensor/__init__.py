@@ -101,6 +101,7 @@ from workbench.core.ops.erf import (
     erfcinv,
     erfcx,
     erfinv,
+    log_erfc,
     log_ndtr,
     ndtr,
     ndtri,

@@ -8,6 +8,7 @@ from workbench.core.ops.erf import (
     erfcinv,
     erfcx,
     erfinv,
+    log_erfc,
     log_ndtr,
     ndtr,
     ndtri,
@@ -40,7 +41,7 @@ digamma = psi
 __all__ = [
     "beta", "betainc", "betaln", "cbrt", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx",
     "erfinv", "exp2", "expit", "expm1", "gamma", "gammainc", "gammaincc", "gammaln", "i0", "i1",
-    "iv", "ive", "j0", "j1", "jv", "kv", "kve", "log1p", "log_ndtr", "log_softmax", "logit",
+    "iv", "ive", "j0", "j1", "jv", "kv", "kve", "log1p", "log_erfc", "log_ndtr", "log_softmax", "logit",
     "logsumexp", "ndtr", "ndtri", "owens_t", "polygamma", "psi", "sinc", "softmax", "xlog1py",
     "xlogy",
 ]  # fmt: skip

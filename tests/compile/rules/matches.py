@@ -382,57 +382,6 @@ def _(d):
     return T.switch(T.gt(x, 0), 0, y) / x
 
 
-# --- algebra --------------------------------------------------------------------------
-
-
-@matches("factor_over_itself")
-def _(d):
-    x = d.any(low=1)
-    return (x * T.exp(x)) / x
-
-
-@matches("factor_over_itself")
-def _(d):
-    x = d.any(low=1)
-    return T.sin(x) * -(T.exp(x) / T.sin(x))
-
-
-row(
-    "join_int_constants",
-    lambda d: 2 * (d.any(dtype="int32") * 3),
-    lambda d: 1 + (2 - d.any(dtype="uint8")),
-    lambda d: (d.any(dtype="int64") - 1) + 1,
-)
-row(
-    "join_constants",
-    lambda d: 2 * (d.any() * 3),
-    lambda d: (d.any() / 2) * 3,
-    lambda d: 6 / (d.any(low=1) / 2),
-    lambda d: (2 * d.any()) / 3,
-    lambda d: (3 / d.any(low=1)) / 2,
-    lambda d: 6 / (3 * d.any(low=1)),
-    lambda d: 6 / (3 / d.any(low=1)),
-    lambda d: (d.any() / 2) / 3,
-    lambda d: 1 + (d.any() + 2),
-    lambda d: 1 - (d.any() - 2),
-    lambda d: (3 - d.any()) - 2,
-    lambda d: 1 - (2 - d.any()),
-    lambda d: (d.any() + 2) - 5,
-)
-row("constant_out_of_product", lambda d: (lambda x, y: (2 * x) * (y * 3))(*d.pair()))
-row(
-    "sum_of_multiple",
-    lambda d: T.sum(3 * d.new(*d.shape(2)), axis=1),
-    lambda d: T.sum(d.new(*d.shape(2)) / d.new()),
-    lambda d: (lambda n: T.sum(d.new(n, 1) * d.new(n, 4), axis=1))(d.size()),
-)
-row(
-    "sum_of_repeated",
-    lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3), axis=0),
-    lambda d: T.sum(stretch(d.new(1, 3), d.size(), 3)),
-    lambda d: T.sum(stretch(d.new(1, dtype="int64"), 4)),
-)
-
 # --- scatter --------------------------------------------------------------------------
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import workbench.tensor as T
+from workbench.compile.matching import build, match
 from workbench.compile.record import Graph
-from workbench.compile.rewrite import build, match, rewrite
+from workbench.compile.rewrite import rewrite
 from workbench.compile.rules import STAGES, canonical
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Constant, Variable, toposort

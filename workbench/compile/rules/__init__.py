@@ -1,17 +1,30 @@
 """The rules, by purpose.
 
-==============  ======================================================================
-`canonical`     one way to write each thing; what is removed here never costs anything
-`shapes`        sizes without values, and values without needless views
-`indexing`      one slice for two
-`stability`     forms that do not overflow, each with the form of its derivative
-`algebra`       fewer operations for the same value
-`scatter`       sums and sparse gradients of what is taken by integer arrays
-`masks`         what is put at a mask
-`blas`          products joined with what is added to them
-`inlining`      ops made of a graph become the graph
-`lowering`      names for expressions (softmax) become those expressions, for the loops
-==============  ======================================================================
+================  ======================================================================
+`canonical`       one way to write each thing; what is removed here never costs anything
+`shapes`          sizes without values, and values without needless views
+`indexing`        one slice for two
+`joins`           what is joined and cut again
+`lifting`         parts are taken before the work is done
+`checks`          conditions that are known to hold
+`stability`       forms that do not overflow, each with the form of its derivative
+`comparisons`     what is known before it is compared
+`choices`         choices that are none
+`algebra`         fewer operations for the same value: one operation and its operands
+`like_terms`      sums: what cancels, what occurs twice
+`quotients`       products: what cancels, numbers, one division for two
+`powers`          powers by products and roots
+`inverses`        functions that undo each other
+`reductions`      less to gather
+`scatter`         sums and sparse gradients of what is taken by integer arrays
+`placing`         what is put into a part of an array
+`masks`           what is put at a mask
+`linear_algebra`  equations in place of inverses, and what structure saves
+`dots`            products of vectors, their order, those that need no multiplication
+`blas`            products joined with what is added to them
+`inlining`        ops made of a graph become the graph
+`lowering`        names for expressions (softmax) become those expressions, for the loops
+================  ======================================================================
 
 A rule's tags are its file and more: ``finite_math`` marks rules that may change what
 happens to NaN, infinity or a signed zero (x / x becomes 1). ``STAGES`` is the order.
@@ -24,10 +37,24 @@ from workbench.compile.rules import (
     algebra,
     blas,
     canonical,
+    checks,
+    choices,
+    comparisons,
+    dots,
+    fitting,
     indexing,
     inlining,
+    inverses,
+    joins,
+    lifting,
+    like_terms,
+    linear_algebra,
     lowering,
     masks,
+    placing,
+    powers,
+    quotients,
+    reductions,
     scatter,
     shapes,
     stability,
@@ -36,15 +63,40 @@ from workbench.compile.rules import (
 CANONICAL: list[Rule] = [
     *inlining.RULES,
     *canonical.RULES,
+    *comparisons.RULES,
+    *choices.RULES,
     *indexing.RULES,
+    *joins.RULES,
+    *lifting.RULES,
     *shapes.RULES,
+    *checks.RULES,
+]
+
+ALGEBRA: list[Rule] = [
+    *fitting.RULES,
+    *algebra.RULES,
+    *comparisons.OF_FINITE,
+    *powers.RULES,
+    *inverses.RULES,
+    *like_terms.RULES,
+    *quotients.RULES,
+    *reductions.RULES,
+]
+
+STRUCTURE: list[Rule] = [
+    *scatter.RULES,
+    *placing.RULES,
+    *masks.RULES,
+    *linear_algebra.RULES,
+    *dots.RULES,
 ]
 
 STAGES: tuple[tuple[str, list[Rule]], ...] = (
     ("canonical", CANONICAL),
+    ("unsafe", checks.UNSAFE),
     ("stability", [*stability.RULES, *CANONICAL]),
-    ("algebra", [*algebra.RULES, *scatter.RULES, *masks.RULES, *CANONICAL]),
-    ("blas", [*blas.RULES, *CANONICAL]),
+    ("algebra", [*ALGEBRA, *STRUCTURE, *CANONICAL]),
+    ("blas", [*blas.RULES, *placing.LATE, *CANONICAL]),
 )
 
 LOWERING: list[Rule] = lowering.RULES

@@ -1,10 +1,11 @@
 """One way to write each thing, so that the rules after these need to know only one.
 
 Constants are folded, a minus sign moves out of products and sums until it meets
-another, conversions that undo each other go, a choice that is no choice is made.
-Nothing here costs anything at run time. What concerns sizes and axes is in
-:mod:`workbench.compile.rules.shapes`, what concerns places in
-:mod:`workbench.compile.rules.indexing`.
+another, conversions that undo each other go. Nothing here costs anything at run time.
+Conditions and choices are in :mod:`workbench.compile.rules.comparisons` and
+:mod:`~workbench.compile.rules.choices`, what concerns sizes and axes in
+:mod:`~workbench.compile.rules.shapes`, what concerns places in
+:mod:`~workbench.compile.rules.indexing`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from workbench.core.ops.elementwise import (
     Neg,
     Reciprocal,
     Sub,
-    Switch,
     TrueDiv,
     abs,
     add,
@@ -39,8 +39,8 @@ from workbench.core.ops.shape import BroadcastTo
 from workbench.core.ops.ufunc import Cast, cast, kind
 
 
-@node_rule(Op)
-def fold_constants(node):
+@node_rule(Op, every=Constant)
+def fold_constants(node, context):
     """What depends on constants only is computed now, up to 10,000 elements.
 
     A stretched constant stays a view of the small one, and a range its three bounds.
@@ -52,18 +52,18 @@ def fold_constants(node):
         return None
     arrays = [v.data for v in node.inputs]
     if any(a.size > SMALL for a in arrays):
-        return None
+        return context.refuse("a constant has more than 10,000 elements")
     for variable in node.outputs:
         known = [size for size in variable.type.shape if size is not None]
         if math.prod(known) > SMALL:
-            return None
+            return context.refuse("{} has more than 10,000 elements", variable)
     if isinstance(node.op, BroadcastTo) and node.output.type.shape != arrays[0].shape:
         return None
     try:
         with np.errstate(all="ignore"):
             results = node.op.evaluate(node, arrays)
     except Exception:
-        return None
+        return context.refuse("it raises an error, which a call shall raise")
     if any(result.size > SMALL for result in results):
         return None
     return [Constant(result) for result in results]
@@ -85,13 +85,13 @@ def negated(variable: Variable) -> Variable | None:
     return None
 
 
-@node_rule(Neg)
+@node_rule(Neg, some=Neg)
 def neg_of_neg(node):
     """-(-x) is x."""
     return negated(node.inputs[0])
 
 
-@node_rule(Mul, TrueDiv)
+@node_rule(Mul, TrueDiv, some=Neg)
 def neg_of_factor(node):
     """(-x) y is -(x y): outside the product the sign can meet another."""
     x, y = node.inputs
@@ -102,14 +102,14 @@ def neg_of_factor(node):
     return product if a is not None and b is not None else neg(product)
 
 
-@node_rule(Reciprocal)
+@node_rule(Reciprocal, some=Neg)
 def neg_of_divisor(node):
     """1 / (-x) is -(1 / x)."""
     x = negated(node.inputs[0])
     return None if x is None or not x.type.is_float else neg(reciprocal(x))
 
 
-@node_rule(Dot)
+@node_rule(Dot, some=Neg)
 def neg_of_dot(node):
     """dot(-x, y) is -dot(x, y), and the sign can join the factor of a gemm."""
     x, y = node.inputs
@@ -120,7 +120,7 @@ def neg_of_dot(node):
     return product if a is not None and b is not None else neg(product)
 
 
-@node_rule(Add)
+@node_rule(Add, some=Neg)
 def add_of_neg(node):
     """Adding a negative is subtracting, exactly."""
     x, y = node.inputs
@@ -133,7 +133,7 @@ def add_of_neg(node):
     return None
 
 
-@node_rule(Sub)
+@node_rule(Sub, some=Neg)
 def sub_of_neg(node):
     """Subtracting a negative is adding, exactly."""
     x, y = node.inputs
@@ -141,7 +141,7 @@ def sub_of_neg(node):
     return None if b is None else add(x, b)
 
 
-@node_rule(Sub, tags=["finite_math"])
+@node_rule(Sub, tags=["finite_math"], some=Neg)
 def neg_minus(node):
     """-x - y is -(x + y), but for the sign of a zero."""
     x, y = node.inputs
@@ -149,7 +149,7 @@ def neg_minus(node):
     return None if a is None else neg(add(a, y))
 
 
-@node_rule(Neg, tags=["finite_math"])
+@node_rule(Neg, tags=["finite_math"], some=Sub)
 def neg_of_difference(node):
     """-(x - y) is y - x, but for the sign of a zero."""
     inner = node.inputs[0].owner
@@ -159,7 +159,7 @@ def neg_of_difference(node):
     return sub(y, x)
 
 
-@node_rule(Neg)
+@node_rule(Neg, some=(Mul, TrueDiv))
 def neg_of_multiple(node):
     """-(2 x) is (-2) x; -(x / 2) is x / (-2)."""
     inner = node.inputs[0].owner
@@ -173,7 +173,7 @@ def neg_of_multiple(node):
     return None
 
 
-@node_rule(Sum, tags=["finite_math"])
+@node_rule(Sum, tags=["finite_math"], some=Neg)
 def sum_of_neg(node):
     """A sum of negatives is the negative of the sum: one sign in place of many."""
     x = negated(node.inputs[0])
@@ -182,7 +182,7 @@ def sum_of_neg(node):
     return neg(node.op(x))
 
 
-@node_rule(Abs)
+@node_rule(Abs, some=(Neg, Abs))
 def abs_of_neg(node):
     """|-x| is |x|, and ||x|| too."""
     x = negated(node.inputs[0])
@@ -192,7 +192,7 @@ def abs_of_neg(node):
     return inner.outputs[0] if inner is not None and isinstance(inner.op, Abs) else None
 
 
-# --- conversion and choice ------------------------------------------------------------
+# --- conversion ------------------------------------------------------------------------
 
 
 def lossless(have: str, want: str) -> bool:
@@ -209,15 +209,17 @@ def lossless(have: str, want: str) -> bool:
 
 
 @node_rule(Cast)
-def cast_of_cast(node):
+def cast_of_cast(node, context):
     """Through a dtype that holds every value it is one conversion, or none."""
     inner = node.inputs[0].owner
+    last = node.output.dtype
+    if node.inputs[0].dtype == last:
+        return node.inputs[0]
     if inner is None or not isinstance(inner.op, Cast):
         return None
     (x,) = inner.inputs
-    last = node.output.dtype
     if not lossless(x.dtype, inner.op.dtype):
-        return None
+        return context.refuse("the first conversion loses digits of {}", x)
     if x.dtype == last:
         return x
     if (
@@ -225,27 +227,9 @@ def cast_of_cast(node):
         and kind(last) in "iu"
         and not lossless(x.dtype, last)
     ):
-        return None  # out of range a float and an integer become different integers
+        # Out of range a float and an integer become different integers.
+        return context.refuse("{} may be out of range of the last dtype", x)
     return cast(x, last)
-
-
-@node_rule(Switch)
-def switch_of_constant(node, context):
-    """A condition known beforehand chooses now."""
-    condition, x, y = node.inputs
-    known = uniform_value(condition)
-    if known is None or not context.agree(node):
-        return None
-    return context.stretched(x if known else y, node.output)
-
-
-@node_rule(Switch)
-def switch_between_equals(node, context):
-    """Both branches are one: there is nothing to choose."""
-    _, x, y = node.inputs
-    if x is not y or not context.agree(node):
-        return None
-    return context.stretched(x, node.output)
 
 
 RULES = tagged(
@@ -264,6 +248,4 @@ RULES = tagged(
     sum_of_neg,
     abs_of_neg,
     cast_of_cast,
-    switch_of_constant,
-    switch_between_equals,
 )

@@ -9,9 +9,12 @@ axes, and the scatter that is the derivative of indexing.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from workbench.compile.matching import uniform_value
 from workbench.compile.rewrite import Context
@@ -33,10 +36,11 @@ from workbench.core.ops.elementwise import (
     true_div,
 )
 from workbench.core.ops.gathering import Put, Take
+from workbench.core.ops.mathematics import Pow, pow
 from workbench.core.ops.reduction import Sum
-from workbench.core.ops.shape import BroadcastTo
+from workbench.core.ops.shape import BroadcastTo, Reshape, size_variable
 from workbench.core.ops.slicing import PutSlice, Slice
-from workbench.core.ops.ufunc import DimShuffle, pad_left
+from workbench.core.ops.ufunc import DimShuffle, kind, pad_left
 
 
 class One:
@@ -78,16 +82,24 @@ def factors(variable: Variable, *ops: type[Op]) -> Iterator[tuple[Variable, Path
             pending.append((node.inputs[0], (*path, 0)))
 
 
-def split_product(
-    variable: Variable,
-) -> tuple[dict[Variable, Path], dict[Variable, Path]]:
-    """The factors above and below the line of a product, each with its place."""
-    above: dict[Variable, Path] = {}
-    below: dict[Variable, Path] = {}
-    pending: list[tuple[Variable, Path, bool]] = [(variable, (), True)]
+@dataclass(frozen=True)
+class Factor:
+    """A factor of a product, at a place in it; below the line it divides."""
+
+    variable: Variable
+    path: Path
+    above: bool
+
+
+def split_product(variable: Variable) -> list[Factor]:
+    """The factors of a product, those near the root first."""
+    found: list[Factor] = []
+    pending: deque[tuple[Variable, Path, bool]] = deque([(variable, (), True)])
+    seen = 0
     while pending:
-        x, path, up = pending.pop()
-        node: Any = None if len(path) > LEVELS else x.owner
+        x, path, up = pending.popleft()
+        seen += 1
+        node: Any = None if len(path) > LEVELS or seen > VISITS else x.owner
         op = None if node is None else node.op
         if isinstance(op, Mul | TrueDiv):
             a, b = node.inputs
@@ -95,8 +107,31 @@ def split_product(
         elif isinstance(op, Neg | Reciprocal):
             pending.append((node.inputs[0], (*path, 0), up == isinstance(op, Neg)))
         else:
-            (above if up else below).setdefault(x, path)
-    return above, below
+            found.append(Factor(x, path, up))
+    return found
+
+
+def made_anew(variable: Variable, paths: Sequence[Path]) -> list[Variable]:
+    """The operations of a product that :func:`without` has to make anew, the root last."""
+    if not paths or () in paths:
+        return []
+    node: Any = variable.owner
+    parts = [[p[1:] for p in paths if p[0] == i] for i, _ in enumerate(node.inputs)]
+    inner = [
+        v
+        for x, below in zip(node.inputs, parts, strict=True)
+        for v in made_anew(x, below)
+    ]
+    gone = [() in below for below in parts]
+    inverse = isinstance(node.op, TrueDiv) and gone[0]
+    return inner if any(gone) and not inverse else [*inner, variable]
+
+
+def keeps_digits(value: Any) -> bool:
+    """Whether a number that was joined of two is neither 0, infinite nor denormal."""
+    if kind(value.dtype.name) in "iu":
+        return True
+    return bool(np.finfo(value.dtype).tiny <= np.abs(value) < np.inf)
 
 
 def without(variable: Variable, paths: Sequence[Path]) -> Variable | One:
@@ -188,10 +223,43 @@ class Product:
                     return (
                         reciprocal(b) if isinstance(found, One) else true_div(found, b)
                     )
+        if isinstance(node.op, TrueDiv):
+            return self._over_quotient(factor, node)
+        if isinstance(node.op, Reciprocal):
+            return self.times(node.inputs[0], factor)
+        if isinstance(node.op, Pow):
+            return self._over_power(factor, node)
         if isinstance(node.op, Neg):
             found = self.over(factor, node.inputs[0])
             return None if found is None or isinstance(found, One) else neg(found)
         return None
+
+    def _over_quotient(self, factor: Variable, node: Any) -> Result:
+        """Factor / (a / b)."""
+        a, b = node.inputs
+        found = self.over(factor, a)
+        if found is not None:
+            return (
+                fit(b, node.output, self.context)
+                if isinstance(found, One)
+                else mul(found, b)
+            )
+        taken = self.times(b, factor)
+        if taken is None:
+            return None
+        if isinstance(taken, One):
+            return reciprocal(fit(a, node.output, self.context))
+        return true_div(taken, a)
+
+    def _over_power(self, factor: Variable, node: Any) -> Result:
+        """Factor / a^p for a constant p of at least 1."""
+        x, power = node.inputs[0], _exponent(node)
+        if power is None or not power >= 1:
+            return None
+        found = self.over(factor, x)
+        if found is None or isinstance(found, One):
+            return None if found is None else pow(x, 1 - power)
+        return found if power == 1 else mul(found, pow(x, 1 - power))
 
     # --- one method for each kind of operation the factor is pushed through
 
@@ -211,9 +279,25 @@ class Product:
         taken = self.times(x, factor)
         return x if isinstance(taken, One) else None if taken is None else mul(taken, x)
 
+    def _into_pow(self, node: Any, factor: Variable) -> Result:
+        x, power = node.inputs[0], _exponent(node)
+        if power is None or not abs(power) >= 1:
+            return None
+        taken = self.times(x, factor) if power > 0 else self.over(factor, x)
+        left = pow(x, power - 1 if power > 0 else power + 1)
+        return (
+            left
+            if isinstance(taken, One)
+            else None
+            if taken is None
+            else mul(taken, left)
+        )
+
     def _into_neg(self, node: Any, factor: Variable) -> Result:
         taken = self.times(node.inputs[0], factor)
-        return None if taken is None or isinstance(taken, One) else neg(taken)
+        if isinstance(taken, One):
+            return fit(as_variable(-1, factor.dtype), node.output, self.context)
+        return None if taken is None else neg(taken)
 
     def _into_true_div(self, node: Any, factor: Variable) -> Result:
         x, y = node.inputs
@@ -237,8 +321,12 @@ class Product:
         return self.over(factor, node.inputs[0])
 
     def _into_sum(self, node: Any, factor: Variable) -> Result:
-        taken = [self.times(x, factor) for x in node.inputs]
-        if all(t is None for t in taken) or (None in taken and not self.partly):
+        taken: list[Result] = []
+        for x in node.inputs:
+            taken.append(self.times(x, factor))
+            if taken[-1] is None and not self.partly:
+                return None
+        if all(t is None for t in taken):
             return None
         x, y = (
             mul(v, factor) if t is None else self._filled(t, factor)
@@ -272,13 +360,21 @@ class Product:
                 node.op.order.index(i) if i in node.op.order else "x"
                 for i in range(x.ndim)
             )
-            before = (
-                self.context.existing(DimShuffle(order), factor)
-                if len(node.op.order) == x.ndim
-                else None
-            )
+            before = None
+            if "x" not in node.op.order:
+                before = self.context.existing(DimShuffle(order), factor)
+                before = DimShuffle(order)(factor) if before is None else before
         taken = None if before is None else self.times(x, before)
         return taken if taken is None or isinstance(taken, One) else node.op(taken)
+
+    def _into_reshape(self, node: Any, factor: Variable) -> Result:
+        x = node.inputs[0]
+        sizes = map(size_variable, self.context.sizes(x))
+        before = self.context.merged(Reshape(x.ndim)(factor, *sizes))
+        taken = self.times(x, self.context.done.get(before, before))
+        if taken is None or isinstance(taken, One):
+            return taken
+        return node.op(taken, *node.inputs[1:])
 
     def _into_reduction(self, node: Any, factor: Variable) -> Result:
         (x,) = node.inputs
@@ -311,6 +407,7 @@ class Product:
     _methods = {
         Mul: _into_mul,
         Sqr: _into_sqr,
+        Pow: _into_pow,
         Neg: _into_neg,
         TrueDiv: _into_true_div,
         Reciprocal: _into_reciprocal,
@@ -319,10 +416,17 @@ class Product:
         Switch: _into_switch,
         BroadcastTo: _into_broadcast,
         DimShuffle: _into_dimshuffle,
+        Reshape: _into_reshape,
         Sum: _into_reduction,
         Put: _into_put,
         PutSlice: _into_put,
     }
+
+
+def _exponent(node: Any) -> Any:
+    """The constant exponent of a power, or None."""
+    exponent = node.inputs[1]
+    return uniform_value(exponent) if all(exponent.broadcastable) else None
 
 
 def fit(value: Variable, like: Variable, context: Context) -> Variable:

@@ -28,7 +28,7 @@ from workbench.core.ops.shape import (
     dimshuffle,
     size_variable,
 )
-from workbench.core.ops.ufunc import DimShuffle, cast
+from workbench.core.ops.ufunc import DimShuffle, cast, pad_left
 
 # --- sizes
 
@@ -55,8 +55,24 @@ def checked_shape(node, context):
     for have, want in zip(context.sizes(x), wanted, strict=True):
         size = known_int(want)
         if size != -1 and not context.same_size(have, want if size is None else size):
-            return None
+            return context.refuse("a size of {} is known when it is called only", x)
     return x
+
+
+@node_rule(SpecifyShape, some=SpecifyShape)
+def specify_of_specify(node):
+    """Two checks of one shape are one, where they ask for different axes or for the same size."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, SpecifyShape):
+        return None
+    both = []
+    for first, last in zip(inner.inputs[1:], node.inputs[1:], strict=True):
+        numbers = known_int(first), known_int(last)
+        if -1 not in numbers and first is not last:
+            if None in numbers or numbers[0] != numbers[1]:
+                return None
+        both.append(last if numbers[0] == -1 else first)
+    return node.op(inner.inputs[0], *both)
 
 
 # --- rearranged axes ------------------------------------------------------------------
@@ -75,7 +91,7 @@ def dimshuffle_of_dimshuffle(node):
     return x if order == tuple(range(x.ndim)) else DimShuffle(order)(x)
 
 
-@node_rule(DimShuffle)
+@node_rule(DimShuffle, some=BroadcastTo)
 def dimshuffle_of_broadcast(node):
     """Axes are rearranged first, so that the stretching meets its reader."""
     inner = node.inputs[0].owner
@@ -87,26 +103,40 @@ def dimshuffle_of_broadcast(node):
     return BroadcastTo(len(order))(node.op(x), *new_sizes)
 
 
-@node_rule(Elementwise)
+@node_rule(Elementwise, some=DimShuffle)
 def function_of_dimshuffle(node):
     """A function is computed before axes are rearranged, where others meet it.
 
-    It has one operand; numbers beside that change nothing.
+    All its operands are rearranged in one way; numbers beside them change nothing.
     """
-    moved = [
-        i
-        for i, v in enumerate(node.inputs)
-        if not (isinstance(v, Constant) and v.data.size == 1)
-    ]
-    inner = node.inputs[moved[0]].owner if len(moved) == 1 else None
-    if inner is None or not isinstance(inner.op, DimShuffle):
+    numbers = [_scalar_in(v) for v in node.inputs]
+    if None not in numbers:  # then scalars with new axes are what is rearranged
+        numbers = [n if isinstance(n, Constant) else None for n in numbers]
+    moved = [v.owner for v, n in zip(node.inputs, numbers, strict=True) if n is None]
+    if not moved or not all(
+        inner is not None
+        and isinstance(inner.op, DimShuffle)
+        and inner.op == moved[0].op
+        and inner.inputs[0].ndim == moved[0].inputs[0].ndim
+        for inner in moved
+    ):
         return None
-    (x,) = inner.inputs
+    rank = moved[0].inputs[0].ndim
     operands = [
-        x if i == moved[0] else Constant(v.data.reshape((1,) * x.ndim))
-        for i, v in enumerate(node.inputs)
+        v.owner.inputs[0] if n is None else pad_left(n, rank)
+        for v, n in zip(node.inputs, numbers, strict=True)
     ]
-    return inner.op(node.op(*operands))
+    return moved[0].op(node.op(*operands))
+
+
+def _scalar_in(variable: Variable) -> Variable | None:
+    """The scalar that a constant of one element, or a scalar with new axes, is; or None."""
+    if isinstance(variable, Constant) and variable.data.size == 1:
+        return Constant(variable.data.reshape(()))
+    node = variable.owner
+    if node is None or not isinstance(node.op, DimShuffle) or node.inputs[0].ndim:
+        return None
+    return node.inputs[0]
 
 
 # --- stretched arrays -----------------------------------------------------------------
@@ -126,7 +156,7 @@ def broadcast_to_own_sizes(node, context):
     return x if context.same_sizes(x, node.output) else None
 
 
-@node_rule(BroadcastTo)
+@node_rule(BroadcastTo, some=BroadcastTo)
 def broadcast_of_broadcast(node, context):
     """What is stretched twice is stretched to the last sizes at once."""
     inner = node.inputs[0].owner
@@ -135,7 +165,7 @@ def broadcast_of_broadcast(node, context):
     first, last = context.sizes(inner.output), context.sizes(node.output)
     for static, a, b in zip(inner.output.type.shape, first, last, strict=True):
         if static != 1 and not context.same_size(a, b):
-            return None
+            return context.refuse("{} checks a size", inner.output)
     return node.op(inner.inputs[0], *node.inputs[1:])
 
 
@@ -162,7 +192,7 @@ def unstretched(
     return BroadcastTo(x.ndim)(x, *map(size_variable, left))
 
 
-@node_rule(Elementwise)
+@node_rule(Elementwise, some=BroadcastTo)
 def elementwise_of_broadcasts(node, context):
     """Of repeated values the result is repeated, not the work.
 
@@ -189,7 +219,7 @@ def elementwise_of_broadcasts(node, context):
     return BroadcastTo(node.output.ndim)(node.op(*operands), *wanted)
 
 
-@node_rule(Elementwise)
+@node_rule(Elementwise, some=BroadcastTo)
 def broadcast_in_elementwise(node, context):
     """Nothing is stretched where another operand has the size: the loop does it."""
     operands = list(node.inputs)
@@ -232,7 +262,7 @@ def factors_of_size(sizes: Sequence[Size]) -> tuple[int, Counter[Variable]]:
     return known, unknown
 
 
-@node_rule(Reshape)
+@node_rule(Reshape, some=Reshape)
 def reshape_of_reshape(node, context):
     """Only the last of two shapes matters, where the first is known to fit."""
     inner = node.inputs[0].owner
@@ -242,8 +272,20 @@ def reshape_of_reshape(node, context):
     if factors_of_size(context.sizes(x)) != factors_of_size(
         context.sizes(inner.output)
     ):
-        return None
+        return context.refuse("{} checks how many elements there are", inner.output)
     return node.op(x, *node.inputs[1:])
+
+
+@node_rule(Reshape, some=DimShuffle)
+def reshape_of_expanded(node):
+    """Axes of size 1 that come or go before a reshape make no difference to it."""
+    inner = node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, DimShuffle):
+        return None
+    kept = [i for i in inner.op.order if i != "x"]
+    if kept != sorted(kept):
+        return None
+    return node.op(inner.inputs[0], *node.inputs[1:])
 
 
 @node_rule(Reshape)
@@ -291,7 +333,7 @@ def reduction_of_one(node):
     )
 
 
-@node_rule(*PLAIN)
+@node_rule(*PLAIN, some=PLAIN)
 def reduction_of_reduction(node, context):
     """Two sums, products or extremes after each other are one over all their axes."""
     inner = node.inputs[0].owner
@@ -308,7 +350,7 @@ def reduction_of_reduction(node, context):
     )(x)
 
 
-@node_rule(*PLAIN)
+@node_rule(*PLAIN, some=DimShuffle)
 def reduction_of_dimshuffle(node):
     """Axes that vanish need not be rearranged before."""
     inner = node.inputs[0].owner
@@ -330,6 +372,7 @@ RULES = tagged(
     size_of_argument,
     shape_as_sizes,
     checked_shape,
+    specify_of_specify,
     dimshuffle_of_dimshuffle,
     dimshuffle_of_broadcast,
     function_of_dimshuffle,
@@ -339,6 +382,7 @@ RULES = tagged(
     elementwise_of_broadcasts,
     broadcast_in_elementwise,
     reshape_of_reshape,
+    reshape_of_expanded,
     reshape_to_own_sizes,
     reduction_of_one,
     reduction_of_reduction,

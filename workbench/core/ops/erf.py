@@ -1,7 +1,7 @@
 """The error function, the normal distribution, and their inverses.
 
-Tails are exact where a function for them exists: `erfc` and `log_ndtr` far out, `erfcx` for
-ratios of a density to a tail.
+Tails are exact where a function for them exists: `erfc`, `log_erfc` and `log_ndtr` far out,
+`erfcx` for ratios of a density to a tail.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
+
+import numpy as np
 
 from workbench.core.graph import Variable, as_variable
 from workbench.core.ops.elementwise import (
@@ -24,6 +26,7 @@ from workbench.core.ops.elementwise import (
 from workbench.core.ops.mathematics import exp
 from workbench.core.ops.special import Special
 from workbench.core.ops.ufunc import apply
+from workbench.core.types import Array
 
 SQRT_PI = math.sqrt(math.pi)
 SQRT_2PI = math.sqrt(2 * math.pi)
@@ -51,7 +54,15 @@ class Erfc(Special):
 
 
 class Erfcx(Special):
-    """exp(x²) erfc(x), which falls as 1/x where erfc underflows; inf below -26.6."""
+    """exp(x²) erfc(x), which falls as 1/x where erfc underflows; inf below -26.6.
+
+    References
+    ----------
+    Shepherd and Laframboise (1981), Chebyshev approximation of (1 + 2x) exp(x²) erfc x in
+    0 ≤ x < ∞, whose way to a series is that of the C text.
+    """
+
+    c_call = "wb_erfcx{f}({x})"
 
     def slopes(self, out: Variable, *inputs: Variable) -> Sequence[Variable]:
         """2 x erfcx(x) - 2/√π, which cancels for large x: there its asymptotic series."""
@@ -63,6 +74,36 @@ class Erfcx(Special):
         for number in (-945, 105, -15, 3, -1):
             series = add(mul(series, t), number)
         return [switch(far, mul(mul(series, t), 2 / SQRT_PI), near_slope)]
+
+
+class LogErfc(Special):
+    """log(erfc(x)), finite also where erfc underflows, and exact near 0."""
+
+    name: ClassVar[str] = "log_erfc"
+    c_call = "wb_log_erfc{f}({x})"
+
+    @property
+    def function(self) -> np.ufunc:
+        """``erfc``, for its dtypes."""
+        from scipy import special
+
+        function: np.ufunc = special.erfc
+        return function
+
+    def reference(self, *inputs: Array) -> Any:
+        """log(1 - erf(x)) below 1/2, above it log(erfcx(x)) - x²; of complex numbers log(erfc(x))."""
+        from scipy import special
+
+        (x,) = inputs
+        with np.errstate(all="ignore"):
+            if x.dtype.kind == "c":
+                return np.log(special.erfc(x))
+            tail = np.log(special.erfcx(x)) - x * x
+            return np.where(x < 0.5, np.log1p(-special.erf(x)), tail)
+
+    def slopes(self, out: Variable, *inputs: Variable) -> Sequence[Variable]:
+        """-2/√π / erfcx(x)."""
+        return [true_div(-2 / SQRT_PI, erfcx(inputs[0]))]
 
 
 class Erfinv(Special):
@@ -106,6 +147,7 @@ class LogNdtr(Special):
     """The logarithm of :func:`ndtr`, finite also where that underflows."""
 
     name: ClassVar[str] = "log_ndtr"
+    c_call = "wb_log_ndtr{f}({x})"
 
     def slopes(self, out: Variable, *inputs: Variable) -> Sequence[Variable]:
         """The density by the probability, written √(2/π) / erfcx(-x/√2)."""
@@ -146,6 +188,17 @@ def erfc(x: Any) -> Variable:
 def erfcx(x: Any) -> Variable:
     """exp(x²) erfc(x), which neither underflows nor overflows for large x."""
     return apply(Erfcx(), x)
+
+
+def log_erfc(x: Any) -> Variable:
+    """The logarithm of erfc(x), exact also where that is 0.
+
+    Examples
+    --------
+    >>> log_erfc([0.0, 40.0]).eval().round(4)
+    array([    0.    , -1604.2616])
+    """
+    return apply(LogErfc(), x)
 
 
 def erfinv(x: Any) -> Variable:

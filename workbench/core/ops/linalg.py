@@ -141,16 +141,18 @@ class BatchedDot(Opaque):
 class Gemm(Opaque):
     """z + alpha dot(x, y), for a scalar `alpha` and z of the shape of the product.
 
-    Rewriting makes it: BLAS adds into the memory of z when nobody else needs that.
+    A fifth input, a scalar `beta`, multiplies z. For x and y of three axes the product is
+    that of :class:`BatchedDot`. Rewriting makes it: BLAS adds into the memory of z when
+    nobody else needs that.
     """
 
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """The type of the sum; only equal sizes are added."""
-        z, alpha, x, y = inputs
-        (product,) = Dot().output_types(x, y)
+        z, alpha, x, y, *beta = inputs
+        (product,) = product_op(x).output_types(x, y)
         pairs = list(zip(z.type.shape, product.shape, strict=True))
         if (
-            alpha.ndim
+            any(v.ndim for v in (alpha, *beta))
             or len({v.dtype for v in inputs}) > 1
             or any(None not in p and p[0] != p[1] for p in pairs)
         ):
@@ -159,38 +161,40 @@ class Gemm(Opaque):
             )
         return [z.type.with_shape([a if b is None else b for a, b in pairs])]
 
-    def reference(self, z: Array, alpha: Array, x: Array, y: Array) -> Array:
-        """``z + alpha * np.dot(x, y)``."""
+    def reference(
+        self, z: Array, alpha: Array, x: Array, y: Array, *beta: Array
+    ) -> Array:
+        """``beta * z + alpha * np.dot(x, y)``."""
         with np.errstate(all="ignore"):
-            return np.asarray(z + alpha * np.dot(x, y))
+            product = np.matmul(x, y) if x.ndim > 2 else np.dot(x, y)
+            return np.asarray((beta[0] * z if beta else z) + alpha * product)
 
     def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
         """As for any op, with the sizes named when they do not fit."""
-        z, _, x, y = inputs
-        if x.shape[-1] != y.shape[0]:
+        z, _, x, y, *_ = inputs
+        a, b = node.inputs[2:4]
+        if x.ndim > 2 and (x.shape[0], x.shape[2]) != y.shape[:2]:
+            raise ShapeError(_batch_mismatch(self, (a, b), (x.shape, y.shape)))
+        if x.ndim <= 2 and x.shape[-1] != y.shape[0]:
+            raise ShapeError(mismatch(a, b, x.shape, y.shape, node.origin.location))
+        shape = _product_sizes(x.shape, y.shape)
+        if z.shape != shape:
             raise ShapeError(
-                mismatch(
-                    node.inputs[2],
-                    node.inputs[3],
-                    x.shape,
-                    y.shape,
-                    node.origin.location,
-                )
-            )
-        if z.shape != (*x.shape[:-1], *y.shape[1:]):
-            raise ShapeError(
-                f"cannot add a product of shape {(*x.shape[:-1], *y.shape[1:])} to an array of shape {z.shape}."
+                f"cannot add a product of shape {shape} to an array of shape {z.shape}."
             )
         return super().evaluate(node, inputs)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
-        """g for z; the sum of g dot(x, y) for alpha; alpha g through the product."""
-        _, alpha, x, y = node.inputs
+        """g for z; the sum of g dot(x, y) for alpha, of g z for beta; alpha g through the product."""
+        z, alpha, x, y, *beta = node.inputs
         assert g is not None
-        product = Dot().make_node(x, y)
-        weighted = mul(g, product.output)
-        along = Sum(tuple(range(weighted.ndim)))(weighted)
-        return [g, along, *Dot().vjp(product, mul(alpha, g))]
+        product = product_op(x).make_node(x, y)
+        along = Sum(tuple(range(z.ndim)))
+        through = product.op.vjp(product, mul(alpha, g))
+        inner = [along(mul(g, product.output)), *through]
+        if not beta:
+            return [g, *inner]
+        return [mul(beta[0], g), *inner, along(mul(g, z))]
 
     def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
         """The sizes of z."""
@@ -200,15 +204,78 @@ class Gemm(Opaque):
         self, node: Apply, shapes: Sequence[Sizes]
     ) -> list[tuple[int, Size, Size]]:
         """Inner sizes are equal, and the product has the shape of z."""
-        z, _, x, y = shapes
-        outer = (*x[:-1], *y[1:])
+        z, _, x, y, *_ = shapes
+        product = product_op(node.inputs[2]).make_node(*node.inputs[2:4])
+        outer = _product_sizes(x, y)
         return [
-            (len(x) - 1, x[-1], y[0]),
+            *product.op.size_checks(product, [x, y]),
             *((axis, a, b) for axis, (a, b) in enumerate(zip(z, outer, strict=True))),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ScaledDot(Opaque):
+    """alpha dot(x, y) for a scalar `alpha`; for x and y of three axes the products of a batch.
+
+    Rewriting makes it of a result: BLAS multiplies by the scalar for nothing.
+    """
+
+    name = "scaled_dot"
+
+    def output_types(self, *inputs: Variable) -> list[TensorType]:
+        """The type of the product."""
+        alpha, x, y = inputs
+        if alpha.ndim or len({v.dtype for v in inputs}) > 1:
+            raise ShapeError(
+                f"scaled_dot: {alpha.label()}: {alpha.type} is no scalar of the dtype {x.dtype}."
+            )
+        return product_op(x).output_types(x, y)
+
+    def reference(self, alpha: Array, x: Array, y: Array) -> Array:
+        """``alpha * np.dot(x, y)``."""
+        with np.errstate(all="ignore"):
+            return np.asarray(alpha * (np.matmul(x, y) if x.ndim > 2 else np.dot(x, y)))
+
+    def evaluate(self, node: Apply, inputs: Sequence[Array]) -> list[Array]:
+        """As for any op, with the sizes named when they do not fit."""
+        x, y = inputs[1:]
+        a, b = node.inputs[1:]
+        if x.ndim > 2 and (x.shape[0], x.shape[2]) != y.shape[:2]:
+            raise ShapeError(_batch_mismatch(self, (a, b), (x.shape, y.shape)))
+        if x.ndim <= 2 and x.shape[-1] != y.shape[0]:
+            raise ShapeError(mismatch(a, b, x.shape, y.shape, node.origin.location))
+        return super().evaluate(node, inputs)
+
+    def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
+        """The sum of g dot(x, y) for alpha; alpha g through the product."""
+        alpha, x, y = node.inputs
+        assert g is not None
+        product = product_op(x).make_node(x, y)
+        along = Sum(tuple(range(g.ndim)))
+        through = product.op.vjp(product, mul(alpha, g))
+        return [along(mul(g, product.output)), *through]
+
+    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
+        """The outer sizes."""
+        return [_product_sizes(*shapes[1:])]
+
+    def size_checks(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size, Size]]:
+        """Those of the product."""
+        product = product_op(node.inputs[1]).make_node(*node.inputs[1:])
+        return product.op.size_checks(product, shapes[1:])
+
+
+def product_op(x: Variable) -> Op:
+    """The product of two operands of three axes, or of fewer."""
+    return BatchedDot() if x.ndim > 2 else Dot()
+
+
+def _product_sizes(x: Sequence[Any], y: Sequence[Any]) -> tuple[Any, ...]:
+    return (*x[:2], y[2]) if len(x) > 2 else (*x[:-1], *y[1:])
 
 
 def mismatch(

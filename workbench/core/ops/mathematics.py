@@ -120,8 +120,8 @@ class Expm1(Function):
     ufunc, c_function = np.expm1, "expm1"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
-        """dy/dx."""
-        return add(y, 1)
+        """exp(x), of which y + 1 loses the digits for a negative x."""
+        return exp(x)
 
 
 class Log(Function):

@@ -21,7 +21,7 @@ from workbench.core.op import Composite, Sizes
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops import reduction
 from workbench.core.ops.creation import arange
-from workbench.core.ops.elementwise import mul, neg, sub, switch, true_div
+from workbench.core.ops.elementwise import mul, neg, reciprocal, sub, switch, true_div
 from workbench.core.ops.mathematics import exp, expm1, log, sigmoid, softplus, tanh
 from workbench.core.ops.reduction import keep, normal_axes, stretch_back
 from workbench.core.ops.shape import normal_axis, sizes_of
@@ -69,10 +69,15 @@ class Softmax(AlongAxis):
         return [mul(sub(g, reduction.sum(mul(g, y), axis=self.axis, keepdims=True)), y)]
 
     def expand(self, *inputs: Variable) -> Variable:
-        """Maximum, exponentials, their sum, and the quotient."""
+        """Maximum, exponentials, and a product with the reciprocal of their sum.
+
+        The sum lies between 1 and the number of elements; a product costs less than a
+        quotient and is at most one unit in the last place away.
+        """
         (x,) = inputs
         e = exp(sub(x, self.symbolic_peak(x)))
-        return true_div(e, reduction.sum(e, axis=self.axis, keepdims=True))
+        total = reduction.sum(e, axis=self.axis, keepdims=True)
+        return mul(e, reciprocal(total))
 
 
 @dataclass(frozen=True)
@@ -221,8 +226,15 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
 
 
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
-    """The binary cross-entropy of sigmoid(`output`), finite for any `output`."""
-    return sub(softplus(output), mul(output, target))
+    """The binary cross-entropy of sigmoid(`output`), finite for any `output`.
+
+    For an x above 0 it is x (1 - t) + softplus(-x), else softplus(x) - x t: nothing
+    cancels, neither in it nor in its derivative.
+    """
+    x, t = as_float(output), as_variable(target)
+    positive = ew.gt(x, 0)
+    rest = switch(positive, mul(x, sub(1, t)), neg(mul(x, t)))
+    return ew.add(softplus(switch(positive, neg(x), x)), rest)
 
 
 def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:

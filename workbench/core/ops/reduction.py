@@ -154,7 +154,9 @@ class Max(Extreme):
 
     numpy_function: ClassVar[Any] = np.max
     c_start: ClassVar[str] = "{lowest}"
-    c_combine: ClassVar[str] = "{x} > {a} || {x} != {x} ? {x} : {a}"
+    c_combine: ClassVar[str] = "{x} <= {a} || {a} != {a} ? {a} : {x}"
+    c_spoilt: ClassVar[str] = "{x} != {x}"
+    c_unspoilt: ClassVar[str] = "{x} > {a} ? {x} : {a}"
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,9 @@ class Min(Extreme):
 
     numpy_function: ClassVar[Any] = np.min
     c_start: ClassVar[str] = "{highest}"
-    c_combine: ClassVar[str] = "{x} < {a} || {x} != {x} ? {x} : {a}"
+    c_combine: ClassVar[str] = "{x} >= {a} || {a} != {a} ? {a} : {x}"
+    c_spoilt: ClassVar[str] = "{x} != {x}"
+    c_unspoilt: ClassVar[str] = "{x} < {a} ? {x} : {a}"
 
 
 @dataclass(frozen=True)
@@ -258,10 +262,12 @@ class ArgExtreme(Reduction):
     """The place of an extreme along one axis, counted from 0; the first of equals, or the first NaN.
 
     The C back end keeps the best element beside its place; `c_better` says when ``{x}``
-    takes the place of ``{a}``.
+    takes the place of ``{a}``. Where an element costs nothing it finds the `extreme` first
+    and then its place.
     """
 
     numpy_function: ClassVar[Any]
+    extreme: ClassVar[type[Extreme]]
     c_better: ClassVar[str] = ""
     needs_element: ClassVar[bool] = True
 
@@ -292,6 +298,7 @@ class ArgMax(ArgExtreme):
     """The place of the largest element."""
 
     numpy_function: ClassVar[Any] = np.argmax
+    extreme: ClassVar[type[Extreme]] = Max
     c_start: ClassVar[str] = "{lowest}"
     c_better: ClassVar[str] = "({x} > {a} || ({x} != {x} && {a} == {a}))"
 
@@ -301,6 +308,7 @@ class ArgMin(ArgExtreme):
     """The place of the smallest element."""
 
     numpy_function: ClassVar[Any] = np.argmin
+    extreme: ClassVar[type[Extreme]] = Min
     c_start: ClassVar[str] = "{highest}"
     c_better: ClassVar[str] = "({x} < {a} || ({x} != {x} && {a} == {a}))"
 
