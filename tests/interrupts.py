@@ -1,8 +1,8 @@
 """Interrupts calls with updates at random moments; run by ``tests/compile/test_state.py``.
 
-``python -m tests.interrupts FAST_RUN`` counts eight shared variables and a matrix up, in
-place, exchanged, crosswise and by a product, while alarms raise KeyboardInterrupt as Ctrl-C
-does. After each alarm all of them must have one value.
+``python -m tests.interrupts FAST_RUN 200 2000`` counts eight shared variables of 2000 elements
+and a matrix up, in place, exchanged, crosswise and by a product, while 200 alarms raise
+KeyboardInterrupt as Ctrl-C does. After each alarm all of them must have one value.
 """
 
 import gc
@@ -16,10 +16,8 @@ import workbench as wb
 import workbench.tensor as T
 from workbench.compile.c import runner
 
-INTERRUPTS = 200
 
-
-def counters(mode, size=2000):
+def counters(mode, size):
     """The function, and the variables it counts up."""
     states = [wb.shared(np.zeros(size), f"s{k}") for k in range(8)]
     a, b, c, d, *others = states
@@ -55,19 +53,22 @@ def interrupted(f, seconds):
     return False
 
 
-def main(mode):
+def main(mode, interrupts, size):
     if mode == "cffi":
         runner._extension = lambda: None
         mode = "FAST_RUN"
-    f, states = counters(mode)
+    f, states = counters(mode, size)
     f()
+    start = time.perf_counter()
+    f()
+    longest = max(2e-3, 3 * (time.perf_counter() - start))
     random = np.random.default_rng(0)
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     gc.collect()
     gc.disable()  # Python forgets an interrupt that falls into a finalizer.
     caught = 0
-    while caught < INTERRUPTS:
-        caught += interrupted(f, random.uniform(2e-5, 2e-3))
+    while caught < interrupts:
+        caught += interrupted(f, random.uniform(2e-5, longest))
         extremes = (
             m for s in states for m in (s.get_value().min(), s.get_value().max())
         )
@@ -81,4 +82,4 @@ def main(mode):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

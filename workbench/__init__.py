@@ -20,7 +20,14 @@ from workbench import datasets, debug, tensor
 from workbench.compile.arguments import In, Out
 from workbench.compile.callable import Function
 from workbench.compile.function import function
-from workbench.compile.modes import Mode, get_mode
+from workbench.compile.modes import (
+    Mode,
+    get_default_mode,
+    get_mode,
+    predefined_modes,
+    register_mode,
+)
+from workbench.compile.refusals import refused
 from workbench.compile.rewrite import identity, node_rule
 from workbench.compile.rewriting import rewrite_graph
 from workbench.compile.rules import add_rule, remove_rule
@@ -40,6 +47,7 @@ from workbench.core.errors import (
     ArgumentError,
     AxisError,
     CompileError,
+    CompilerWarning,
     ConditionError,
     DisconnectedInputError,
     DTypeError,
@@ -88,7 +96,9 @@ from workbench.core.walks import (
 )
 from workbench.debug.check_op import check_op
 from workbench.debug.check_rule import check_rule
+from workbench.debug.doctor import doctor
 from workbench.debug.gradients import verify_grad
+from workbench.debug.memory import memory
 from workbench.tensor import gradient
 from workbench.viz.dot import pydotprint
 from workbench.viz.show import show

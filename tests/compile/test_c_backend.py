@@ -12,7 +12,9 @@ from workbench.core.evaluate import evaluate
 from workbench.core.op import Elementwise
 
 TOGETHER = 100  # rows in one program: the C compiler's time grows faster than its size
-BARE = Mode("bare", "c", frozenset())  # no rewrites: the loops of each op as they are
+BARE = Mode(
+    "c", ("fusion", "inplace"), "bare"
+)  # no rewrites: the loops of each op as they are
 TOLERANCE = {
     "float16": 2e-3,
     "float32": 1e-5,

@@ -1,9 +1,11 @@
 """Faults that random graphs found, each as the small graph that showed it."""
 
 import numpy as np
+import pytest
 
 import workbench as wb
 import workbench.tensor as T
+from workbench.core.types import TensorType
 
 STRICT = wb.get_mode("FAST_RUN").excluding("finite_math")
 
@@ -124,3 +126,16 @@ def test_the_logarithm_of_a_softmax_is_nan_where_the_softmax_is():
 
     for mode in ("None", "FAST_COMPILE", "FAST_RUN"):
         assert np.isnan(wb.function([x], y, mode=mode)([1.0, np.inf, 2.0])).all(), mode
+
+
+def test_size_that_only_a_check_reads():
+    """A slice ends at an argmin, and its length is nothing but compared."""
+    x = TensorType("float32", (1,))("x")
+    y = TensorType("float64", (1, None))("y")
+    z = TensorType("float32", (None, 1))("z")
+    f = wb.function([x, y, z], z - T.cast(y[0 : T.argmin(x, axis=0)], "float32"))
+    one = np.ones(1, "float32")
+
+    assert f(one, np.ones((1, 3)), np.ones((0, 1), "float32")).shape == (0, 3)
+    with pytest.raises(wb.ShapeError):
+        f(one, np.ones((1, 3)), np.ones((2, 1), "float32"))

@@ -9,7 +9,7 @@ from tests.keys import SHAPES, draw, input_of, part_shape, placed, symbolic
 from workbench.compile.modes import Mode
 from workbench.core.evaluate import evaluate
 
-BARE = Mode("bare", "c", frozenset())
+BARE = Mode("c", ("fusion", "inplace"), "bare")
 KEYS = 24
 
 

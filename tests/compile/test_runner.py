@@ -13,75 +13,15 @@ import weakref
 import numpy as np
 import pytest
 
-from workbench.compile.c.runner import make_runner
-from workbench.compile.c.toolchain import ABI, build, find_compiler
+from tests.programs import ADD_ONE, allocate, runner
+from workbench.compile.c.toolchain import find_compiler
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="needs a C compiler")
-
-HEAD = ABI.read_text(encoding="utf-8") + "\n#include <stdlib.h>\n"
-HEAD += (
-    "const int64_t wb_abi = WB_ABI;\nvoid wb_bind(void *const *blas) { (void)blas; }\n"
-)
 
 
 @pytest.fixture(params=["extension", "cffi"])
 def kind(request):
     return request.param
-
-
-def program(steps):
-    """A module whose steps are the given C statements, over `c`, the call."""
-    cases = "\n".join(f"case {i}: {{ {text} }} break;" for i, text in enumerate(steps))
-    source = f"""{HEAD}
-int wb_run(wb_call *c, int64_t first, int64_t last) {{
-  for (int64_t s = first; s < last; s++) switch (s) {{ {cases} }}
-  return WB_OK;
-}}"""
-    return build(source, "test")
-
-
-def fail_mismatch(args, kwargs):
-    raise TypeError("mismatch", args, kwargs)
-
-
-def fail_failure(failure, args):
-    raise ValueError("failure", failure, args)
-
-
-def runner(steps, kind, **changes):
-    options = dict(
-        arguments=[("x", "float64", (None,))],
-        shared=[],
-        outputs=[("float64", 1)],
-        updates=[],
-        n_visible=1,
-        single=True,
-        n_slots=1,
-        n_values=1,
-        n_sizes=1,
-        n_steps=len(steps),
-        on_mismatch=fail_mismatch,
-        on_failure=fail_failure,
-        kind=kind,
-    )
-    return make_runner(program(steps), **{**options, **changes})
-
-
-def allocate(output, n):
-    return f"""
-    c->output[{output}].shape[0] = {n};
-    double *y = c->alloc(c, {output});
-    if (!y) {{ c->failure.a = 8 * ({n}); return WB_OUT_OF_MEMORY; }}
-    """
-
-
-ADD_ONE = (
-    allocate(0, "c->input[0].shape[0]")
-    + """
-    const double *x = c->input[0].data;
-    for (int64_t i = 0; i < c->input[0].shape[0]; i++) y[i] = x[i] + 1;
-    """
-)
 
 
 def test_a_program_runs(kind):
@@ -378,36 +318,76 @@ IN_PLACE = """double *w = c->input[c->size[0] = 1].data;
     for (int64_t i = 0; i < n; i++) w[i] += x[n - 1 - i];"""
 
 
-def test_a_variable_is_written_in_place(kind):
-    storage = [np.arange(3.0)]
-    array = storage[0]
-    f = runner(
-        [IN_PLACE],
+def adding_in_place(storage, kind, steps=(IN_PLACE,), **changes):
+    return runner(
+        steps,
         kind,
         shared=[(storage, "float64", (None,))],
         outputs=[],
         n_visible=0,
         single=False,
         in_place=[0],
+        **changes,
     )
 
-    f(np.array([10.0, 20, 30]))
 
-    assert storage[0] is array
-    np.testing.assert_array_equal(array, [30, 21, 12])
+def test_a_variable_is_written_in_place(kind):
+    storage = [np.arange(3.0)]
+    address = storage[0].ctypes.data
+    f = adding_in_place(storage, kind)
+
+    for _ in range(3):
+        f(np.array([10.0, 20, 30]))
+
+    assert storage[0].ctypes.data == address
+    np.testing.assert_array_equal(storage[0], [90, 61, 32])
+
+
+@pytest.mark.parametrize("look", [lambda a: a, lambda a: a[1:], memoryview])
+def test_what_somebody_can_see_is_not_written_in_place(kind, look):
+    storage = [np.arange(3.0)]
+    f = adding_in_place(storage, kind)
+    seen = look(storage[0])
+    before = np.array(seen)
+
+    f(np.ones(3))
+    address = storage[0].ctypes.data
+    f(np.ones(3))
+
+    np.testing.assert_array_equal(seen, before)
+    np.testing.assert_array_equal(storage[0], [2, 3, 4])
+    assert storage[0].ctypes.data == address
+
+
+def test_memory_of_somebody_else_is_not_written_in_place(kind):
+    raw = bytearray(np.arange(3.0).tobytes())
+    before = bytes(raw)
+    storage = [np.frombuffer(raw)]
+    f = adding_in_place(storage, kind)
+
+    f(np.ones(3))
+
+    assert raw == before
+    np.testing.assert_array_equal(storage[0], [1, 2, 3])
+
+
+@pytest.mark.parametrize("first_commit", [0, 1, 2])
+def test_a_variable_is_read_before_and_written_after_it_is_replaced(kind, first_commit):
+    storage = [np.arange(3.0)]
+    f = adding_in_place(
+        storage, kind, steps=["", "", IN_PLACE], first_commit=first_commit
+    )
+    seen = storage[0]
+
+    f(np.ones(3))
+
+    np.testing.assert_array_equal(storage[0], [1, 2, 3])
+    np.testing.assert_array_equal(seen, [0, 1, 2])
 
 
 def test_an_argument_that_is_written_in_place_is_copied_first(kind):
     storage = [np.arange(3.0)]
-    f = runner(
-        [IN_PLACE],
-        kind,
-        shared=[(storage, "float64", (None,))],
-        outputs=[],
-        n_visible=0,
-        single=False,
-        in_place=[0],
-    )
+    f = adding_in_place(storage, kind)
 
     f(storage[0])
 
@@ -421,15 +401,7 @@ def test_a_strided_or_read_only_variable_is_replaced(kind):
     for value in (whole[::2], locked):
         storage = [value]
         before = value.copy()
-        f = runner(
-            [IN_PLACE],
-            kind,
-            shared=[(storage, "float64", (None,))],
-            outputs=[],
-            n_visible=0,
-            single=False,
-            in_place=[0],
-        )
+        f = adding_in_place(storage, kind)
 
         f(np.ones(3))
 

@@ -9,12 +9,13 @@ from workbench.compile.c.kernels import has_kernel
 from workbench.compile.loops import Loop, Store, walk
 from workbench.compile.modes import Mode, get_mode
 from workbench.compile.pipeline import make_c_program, optimise
+from workbench.compile.ranges import part_of
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import rewrite
 from workbench.compile.rules import LOWERING
 from workbench.compile.schedule import Schedule
 
-BARE = Mode("bare", "c", frozenset())
+BARE = Mode("c", ("fusion", "inplace"), "bare")
 
 
 def schedule(inputs, outputs):
@@ -57,7 +58,8 @@ def test_softmax_is_one_kernel_over_rows():
         "sub",
         "exp",
         "sum{axis=1}",
-        "true_div",
+        "reciprocal",
+        "mul",
     ]
 
 
@@ -102,7 +104,7 @@ def test_views_and_sizes_are_never_kernels():
 
     plan = schedule([x], [x.T[1:, ::-1] + x.shape[0]])
 
-    assert roles(plan) == [("loops", ["add"])]
+    assert [unit.role for unit in plan.units] == ["loops"]
 
 
 def test_result_that_is_a_view_gets_memory_of_its_own():
@@ -248,10 +250,52 @@ def test_what_does_not_depend_on_a_loop_stands_outside_it():
 def test_expensive_value_of_two_phases_is_kept_for_the_row():
     x = T.matrix("x")
 
-    made = program([x], [T.nnet.softmax(x)])
+    made = program([x], [T.nnet.softmax(x).sum(axis=0)])
 
     (unit,) = made.plan.order
     assert [str(v.owner.op) for v in unit.scratch] == ["exp"]
+
+
+def test_value_of_two_phases_is_kept_in_the_row_of_the_result():
+    x = T.matrix("x")
+
+    made = program([x], [T.nnet.softmax(x)])
+
+    (unit,) = made.plan.order
+    assert not unit.scratch
+    stores = [s for s in walk(unit.block) if isinstance(s, Store)]
+    assert {s.buffer for s in stores} == {unit.writes[0]}
+    assert len(stores) == 2
+
+
+def test_kernel_is_moved_so_that_another_can_be_joined():
+    x, z = T.matrix("x"), T.vector("z")
+    y = T.lvector("y")
+    rows = T.inc_subtensor(T.zeros_like(z)[y], 1.0)
+
+    plan = schedule([x, y, z], [T.nnet.softmax(x) * rows.dimshuffle(0, "x")])
+
+    assert [unit.role for unit in plan.units] == ["assembly", "loops"]
+
+
+def test_what_a_few_elements_are_taken_of_is_not_stored():
+    x, y = T.matrix("x"), T.lvector("y")
+    taken = T.nnet.logsoftmax(x)[T.arange(y.shape[0]), y]
+
+    plan = schedule([x, y], [taken.sum()])
+
+    assert all(v.ndim < 2 or v.broadcastable[1] for v in plan.stored)
+
+
+def test_cheap_value_is_computed_by_each_reader():
+    x, w = T.matrix("x"), T.matrix("w")
+    h = T.tanh(x)
+    slope = 1 - h * h
+
+    plan = schedule([x, w], [h, T.dot(h, w) * slope])
+
+    assert all(v.owner is not slope.owner for v in plan.stored)
+    assert len(plan.stored) == 3
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5])
@@ -301,3 +345,37 @@ def test_slice_by_a_computed_place():
     tail, one = f([1.0, 2.0, 3.0], [0.0, 9.0, 1.0])
     np.testing.assert_array_equal(tail, [2.0, 3.0])
     assert one == 2.0
+
+
+# --- ranges ------------------------------------------------------------------------------
+
+
+def parts(made):
+    (unit,) = made.plan.order
+    loops = [s for s in unit.block.statements if isinstance(s, Loop)]
+    return [part_of(unit.block, loop) for loop in loops]
+
+
+def test_rows_may_be_cut_into_ranges():
+    x = T.matrix("x")
+
+    (part,) = parts(program([x], [T.nnet.softmax(x)]))
+
+    assert part is not None
+    assert part.work.text.startswith("n")
+
+
+def test_sum_over_the_rows_is_not_cut():
+    x = T.matrix("x")
+
+    found = parts(program([x], [T.exp(x).sum(axis=0)]))
+
+    assert found[-1] is None
+
+
+def test_scattered_sum_is_not_cut():
+    x, y = T.vector("x"), T.lvector("y")
+
+    found = parts(program([x, y], [T.inc_subtensor(x[y], 1.0)]))
+
+    assert found[-1] is None

@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 import warnings
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 import workbench as wb
 import workbench.tensor as T
+from tests.crowds import in_threads
 from workbench.compile.c import runner, toolchain
 from workbench.compile.c.cffi_runner import CffiRunner
 from workbench.config import config
@@ -39,18 +39,37 @@ def mode(request, monkeypatch):
 # --- interrupts --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs SIGALRM")
+needs_alarm = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="needs SIGALRM"
+)
+
+
+def interrupt(mode, number, size):
+    # In a process of its own: an interrupt that falls between two calls ends that only.
+    command = [sys.executable, "-m", "tests.interrupts", mode, str(number), str(size)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60 + number
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"all or none, {number} times" in done.stdout
+
+
+@needs_alarm
 @pytest.mark.parametrize("mode", MODES)
 def test_an_interrupt_changes_all_shared_variables_or_none(mode):
-    # In a process of its own: an interrupt that falls between two calls ends that only.
-    command = [sys.executable, "-m", "tests.interrupts", mode]
+    interrupt(mode, 200, 2000)
 
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "all or none, 200 times" in done.stdout
+@needs_alarm
+def test_an_interrupt_of_shared_loops_changes_all_variables_or_none():
+    interrupt("FAST_RUN", 40, 200_000)
+
+
+@pytest.mark.nightly
+@needs_alarm
+@pytest.mark.parametrize("mode", MODES)
+def test_no_variable_is_torn_by_ten_thousand_interrupts(mode):
+    interrupt(mode, 10_000, 200_000)
 
 
 # --- memory ------------------------------------------------------------------------------
@@ -73,48 +92,37 @@ def test_a_call_without_memory_changes_nothing_and_the_next_is_right(mode):
 # --- threads -----------------------------------------------------------------------------
 
 
-def in_threads(work, number=4):
-    """Run ``work(k)`` in several threads at once; what any of them raised is raised."""
-    failed = []
-
-    def guarded(k):
-        try:
-            work(k)
-        except BaseException as error:
-            failed.append(error)
-
-    switch = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    threads = [threading.Thread(target=guarded, args=(k,)) for k in range(number)]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(switch)
-    if failed:
-        raise failed[0]
-
-
-def test_calls_from_threads_are_as_if_one_after_the_other(mode):
-    x, w = T.scalar("x"), wb.shared(np.zeros(50), "w")
+def check_serial_order(mode, number, calls, size=50):
+    x, w = T.scalar("x"), wb.shared(np.zeros(size), "w")
     f = wb.function([x], [w + 0, w * 1 + x], updates=[(w, w + x)], mode=mode)
     seen = []
 
     def work(k):
-        for _ in range(100):
-            old, new = f(10.0**k)
+        for _ in range(calls):
+            old, new = f(10.0 ** (k % 4))
             assert (old == old[0]).all()
             seen.append((old[0], new[0]))
 
-    in_threads(work)
+    in_threads(work, number)
 
     seen.sort()
     assert seen[0][0] == 0
     assert all(a[1] == b[0] for a, b in itertools.pairwise(seen))
     assert (w.get_value() == seen[-1][1]).all()
-    assert w.get_value()[0] == 100 * 1111
+    assert w.get_value()[0] == calls * number / 4 * 1111
+
+
+def test_calls_from_threads_are_as_if_one_after_the_other(mode):
+    check_serial_order(mode, 4, 100)
+
+
+def test_calls_whose_loops_are_shared_are_as_if_one_after_the_other():
+    check_serial_order("FAST_RUN", 4, 30, size=300_000)
+
+
+@pytest.mark.nightly
+def test_a_hundred_thousand_calls_from_eight_threads_are_in_order(mode):
+    check_serial_order(mode, 8, 12_500)
 
 
 def test_threads_get_the_results_of_their_own_arguments(mode):

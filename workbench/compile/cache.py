@@ -10,23 +10,21 @@ when several processes want the same entry, but nothing depends on it.
 Loading a module runs its code, so the folder must be ours alone: a symbolic link, or a
 folder that others own or may write to, is refused. Nothing here unpickles or evaluates.
 Where the folder cannot be used, a private temporary one takes its place until the
-process ends, with one warning.
+process ends, with one warning. How it is shared, tidied and kept below
+``config.cache_size`` is told in `workbench.compile.upkeep`.
 """
 
 from __future__ import annotations
 
 import atexit
 import errno
-import fcntl
 import hashlib
 import itertools
 import json
 import os
-import secrets
 import shutil
 import stat
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,13 +32,23 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from workbench.compile.upkeep import (
+    Kept,
+    grow,
+    kept_in,
+    lock,
+    mark_used,
+    remove,
+    sweep,
+    temporary_name,
+    unlock,
+)
 from workbench.config import config
 from workbench.core.errors import CompilerWarning
 
 __all__ = ["Cache", "Entry", "default_cache"]
 
 LOCK_SECONDS = 10.0  # After this long it is better to compile twice than to wait.
-ABANDONED_SECONDS = 3600.0
 MANIFEST_BYTES = 1 << 20  # More than any manifest of ours; a larger one is not read.
 
 
@@ -74,8 +82,13 @@ class Cache:
         self._root = root
         self._swept = False
 
-    def fetch(self, key: str, build: Callable[[Path], None]) -> Entry:
+    def fetch(
+        self, key: str, build: Callable[[Path], None], durable: bool = True
+    ) -> Entry:
         """Return the entry of this key; if none is there, have `build` fill a folder.
+
+        One that is not `durable` is not forced to the disk: if the machine stops within
+        seconds it is damaged, is seen to be, and is built again.
 
         Raises
         ------
@@ -84,24 +97,63 @@ class Cache:
             through, except that its ``OSError`` counts as one of the folder.
         """
         try:
-            return self._fetch(self._open(), key, build)
+            return self._fetch(self._open(), key, build, durable)
+        except FileNotFoundError:
+            pass  # Somebody has just removed the folder; it can be made again.
         except OSError as error:
-            private = _private_root(os.getpid())
-            if self._root == private:
-                raise
-            _warn(self._root, error.strerror or str(error))
-            self._root = private
-        return self._fetch(private, key, build)
+            return self._fetch(self._give_up(error), key, build, durable)
+        try:
+            return self._fetch(self._open(), key, build, durable)
+        except OSError as error:
+            return self._fetch(self._give_up(error), key, build, durable)
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of this key, if a sound one is there."""
+        try:
+            path, hit = _find(self._open(), key)
+        except OSError:
+            return None
+        return Entry(path, True) if hit else None
 
     def discard(self, entry: Entry) -> None:
         """Remove an entry whose files are as they were written but do not work."""
-        _remove(entry.path)
+        remove(entry.path)
 
     def clear(self) -> None:
         """Remove all entries. What is loaded in a process stays usable there."""
-        for item in self._open().iterdir():
-            with suppress(OSError):
-                _remove(item)
+        root = self._open()
+        for item in list(root.iterdir()):
+            # What others are writing is theirs; what they left behind is swept.
+            if not item.name.startswith("tmp-") and not item.name.endswith(".lock"):
+                with suppress(OSError):
+                    remove(item)
+        sweep(root)
+
+    def entries(self) -> list[Kept]:
+        """What is kept, the one used longest ago first."""
+        root = self._root or _default_root()
+        return [] if root is None else kept_in(root)
+
+    def place(self) -> tuple[Path | None, str]:
+        """The folder, and why it cannot be used; that is empty if it can, or is not made."""
+        root = self._root or _default_root()
+        if root is None:
+            return None, "there is no home folder"
+        try:
+            return root, _distrust(root)
+        except FileNotFoundError:
+            return root, ""
+        except OSError as error:
+            return root, error.strerror or str(error)
+
+    def _give_up(self, error: OSError) -> Path:
+        """The private root that takes the place of one where `error` happened."""
+        private = _private_root(os.getpid())
+        if self._root == private:
+            raise error
+        _warn(self._root, error.strerror or str(error))
+        self._root = private
+        return private
 
     def _open(self) -> Path:
         """The root, made if missing; a private one where it cannot be trusted."""
@@ -117,16 +169,22 @@ class Cache:
             self._root = root = _private_root(os.getpid())
         return root
 
-    def _fetch(self, root: Path, key: str, build: Callable[[Path], None]) -> Entry:
+    def _fetch(
+        self, root: Path, key: str, build: Callable[[Path], None], durable: bool
+    ) -> Entry:
         path, hit = _find(root, key)
         if hit:
             return Entry(path, True)
         if not self._swept:
             self._swept = True
-            _sweep(root)
+            sweep(root)
         with _alone(path.with_name(path.name + ".lock")):
             path, hit = _find(root, key)
-            return Entry(path, True) if hit else _make(root, path, key, build)
+            if hit:
+                return Entry(path, True)
+            entry, size = _make(root, path, key, build, durable)
+        grow(root, size, config.cache_size)
+        return entry
 
 
 def default_cache() -> Cache:
@@ -154,7 +212,11 @@ def _default_root() -> Path | None:
 
 
 def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(_encoded(key)).hexdigest()
+
+
+def _encoded(key: str) -> bytes:
+    return key.encode(errors="surrogateescape")  # A path may be no text.
 
 
 def _find(root: Path, key: str) -> tuple[Path, bool]:
@@ -167,8 +229,11 @@ def _find(root: Path, key: str) -> tuple[Path, bool]:
     for number in itertools.count():
         path = root / (f"{digest}-{number}" if number else digest)
         found = _read(path)
-        if found is None or found == key:
-            return path, found is not None
+        if found == key:
+            mark_used(path)
+            return path, True
+        if found is None:
+            return path, False
     raise AssertionError
 
 
@@ -185,7 +250,7 @@ def _read(path: Path) -> str | None:
             if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
                 return None
             if name == "key.txt":
-                key = content.decode()
+                key = content.decode(errors="surrogateescape")
         return key
     except (OSError, ValueError, TypeError, AttributeError, NameError, RecursionError):
         return None  # Whatever a file may hold that we did not write.
@@ -200,39 +265,66 @@ def _bytes_of(path: Path, most: int) -> bytes:
         facts = os.fstat(descriptor)
         if not _is_ours(facts, stat.S_IFREG) or facts.st_size > most:
             raise ValueError(f"{path} is not a file that was written here")
-        return file.read(most + 1)
+        return file.read(facts.st_size + 1)
 
 
 def _is_ours(facts: os.stat_result, kind: int) -> bool:
-    return stat.S_IFMT(facts.st_mode) == kind and facts.st_uid == os.geteuid()
+    """Whether it is of this kind, belongs to us, and nobody else may write to it."""
+    mine = facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
+    return mine and stat.S_IFMT(facts.st_mode) == kind
 
 
-def _make(root: Path, path: Path, key: str, build: Callable[[Path], None]) -> Entry:
-    """Build in a temporary folder, then put it in its place as a whole."""
+def _make(
+    root: Path, path: Path, key: str, build: Callable[[Path], None], durable: bool
+) -> tuple[Entry, int]:
+    """Build in a temporary folder, then put it in its place as a whole.
+
+    Returns the entry and its size in bytes.
+    """
     temporary = _temporary(root)
     try:
-        build(temporary)
-        _seal(temporary, key)
-        return _place(temporary, path, key)
+        try:
+            build(temporary)
+        except Exception as error:
+            if temporary.exists():
+                raise
+            raise FileNotFoundError(
+                errno.ENOENT, "the folder was removed meanwhile", str(root)
+            ) from error
+        size = _seal(temporary, key, durable)
+        return _place(temporary, path, key, durable), size
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _seal(folder: Path, key: str) -> None:
-    """Add key and manifest, close the files to others, and bring all to the disk."""
-    (folder / "key.txt").write_bytes(key.encode())
+def _temporary(root: Path) -> Path:
+    path = root / temporary_name()
+    path.mkdir(mode=0o700)
+    return path
+
+
+def _seal(folder: Path, key: str, durable: bool) -> int:
+    """Add key and manifest, close the files to others, and bring all to the disk if asked to.
+
+    Returns the bytes of all files.
+    """
+    (folder / "key.txt").write_bytes(_encoded(key))
     manifest = {}
     for file in sorted(folder.iterdir()):
         content = file.read_bytes()
         manifest[file.name] = (len(content), hashlib.sha256(content).hexdigest())
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    text = json.dumps(manifest, indent=1)
+    (folder / "manifest.json").write_text(text)
     for file in folder.iterdir():
         file.chmod(0o600)
-        _sync(file)
-    _sync(folder)
+        if durable:
+            _sync(file)
+    if durable:
+        _sync(folder)
+    return len(text) + sum(size for size, _ in manifest.values())
 
 
-def _place(temporary: Path, path: Path, key: str) -> Entry:
+def _place(temporary: Path, path: Path, key: str, durable: bool) -> Entry:
     for _ in range(10):
         try:
             temporary.rename(path)
@@ -240,11 +332,12 @@ def _place(temporary: Path, path: Path, key: str) -> Entry:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
         else:
-            _sync(path.parent)
+            if durable:
+                _sync(path.parent)
             return Entry(path, False)
         if _read(path) == key:
             return Entry(path, False)  # Another process was quicker.
-        _remove(path)
+        remove(path)
     raise OSError(errno.EEXIST, "a damaged entry cannot be removed", str(path))
 
 
@@ -256,116 +349,18 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remove(path: Path) -> None:
-    """Remove whatever is at `path`; nobody sees half of it."""
-    aside = path.with_name(_temporary_name())
-    with suppress(FileNotFoundError):
-        path.rename(aside)
-        _delete(aside)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Wait while another process or thread builds the same entry, but not for long.
 
-    The system frees the lock when its holder dies.
+    Nothing depends on it: without a lock the same work is done twice.
     """
-    descriptor = _lock(path, LOCK_SECONDS)
+    descriptor = lock(path, LOCK_SECONDS)
     try:
         yield
     finally:
         if descriptor is not None:
-            _unlock(path, descriptor)
-
-
-def _lock(path: Path, seconds: float) -> int | None:
-    """Lock a file, made if need be; ``None`` if that takes too long or cannot be."""
-    end = time.monotonic() + seconds
-    while True:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it before has removed the file, and another may be there now.
-            if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
-        except BlockingIOError:
-            time.sleep(0.005)
-        except OSError:  # Some network file systems know no locks.
-            end = 0.0
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-        if time.monotonic() >= end:
-            return None
-
-
-def _unlock(path: Path, descriptor: int) -> None:
-    path.unlink(missing_ok=True)
-    fcntl.flock(descriptor, fcntl.LOCK_UN)  # A fork may hold a copy of the descriptor.
-    os.close(descriptor)
-
-
-# Leftovers
-
-
-def _host() -> str:
-    """The name of this machine, as a word that fits a file name."""
-    return hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:8]
-
-
-def _temporary_name() -> str:
-    return f"tmp-{_host()}-{os.getpid()}-{secrets.token_hex(8)}"
-
-
-def _temporary(root: Path) -> Path:
-    path = root / _temporary_name()
-    path.mkdir(mode=0o700)
-    return path
-
-
-def _sweep(root: Path) -> None:
-    """Remove what killed writers left behind."""
-    with suppress(OSError), os.scandir(root) as found:
-        for item in found:
-            with suppress(OSError):
-                if item.name.startswith("tmp-"):
-                    if _is_abandoned(item):
-                        _delete(Path(item.path))
-                elif item.name.endswith(".lock"):
-                    path = Path(item.path)
-                    descriptor = _lock(path, 0)
-                    if descriptor is not None:
-                        _unlock(path, descriptor)
-
-
-def _is_abandoned(item: os.DirEntry[str]) -> bool:
-    """Whether a temporary folder is an hour old, or of a process that has ended."""
-    if time.time() - item.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:
-        return True
-    head, _, rest = item.name.partition(f"tmp-{_host()}-")
-    pid = rest.partition("-")[0]
-    return not head and pid.isdecimal() and not _is_alive(int(pid))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
+            unlock(path, descriptor)
 
 
 # Trust

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,10 +23,22 @@ from workbench.compile.arguments import (
     find_container,
     fit_arguments,
 )
+from workbench.compile.background import Background, Job
+from workbench.compile.c.toolchain import current_tools
 from workbench.compile.modes import Mode
 from workbench.compile.numpy_program import NumpyProgram
-from workbench.compile.pipeline import CProgram, optimise, record, record_c, try_c
+from workbench.compile.pipeline import (
+    CProgram,
+    compile_c,
+    optimise,
+    or_warn,
+    record,
+    record_c,
+)
+from workbench.compile.progress import Watch
 from workbench.compile.record import Graph, Step
+from workbench.compile.refusals import Refusal, refused
+from workbench.compile.rewrite import History
 from workbench.core.collecting import paused_collector
 from workbench.core.errors import ArgumentError
 from workbench.core.graph import (
@@ -69,6 +82,8 @@ class Function:
         name: str,
         form: str | tuple[str, ...],
         measured: bool = False,
+        trusted: bool = False,
+        in_background: bool = False,
     ) -> None:
         self.arguments = tuple(arguments)
         self.inputs = tuple(argument.variable for argument in arguments)
@@ -77,12 +92,18 @@ class Function:
         self.calls = 0
         self.profile = CallProfile() if measured else None
         self._form = form
+        self._trusted = trusted
+        self._in_background = in_background
+        self._background: Background | None = None
         self._subsets: dict[Any, Function] = {}
         start = time.perf_counter()
-        with paused_collector():
-            after, steps = optimise(graph, mode)
+        with paused_collector(), Watch(name) as self._progress:
+            self._progress("rewriting")
+            history = History()
+            after, steps = optimise(graph, mode, history)
             seconds = {"rewrite": time.perf_counter() - start}
-            self.compilation = record(name, mode, graph, after, steps, seconds)
+            notes = history.notes
+            self.compilation = record(name, mode, graph, after, steps, seconds, notes)
             self._run = self._make_run(after)
         for listener in list(on_created):
             listener(self)
@@ -91,13 +112,56 @@ class Function:
         maker = backends.get(self.mode.backend)
         run = maker(self) if maker is not None else None
         if run is None and self.mode.backend == "c":
+            if self._in_background:
+                return self._filtered(self._begin(NumpyProgram(self, after)))
             program = self.compile_c()
             run = self._runner(program) if program is not None else None
         return self._filtered(NumpyProgram(self, after) if run is None else run)
 
+    def _begin(self, numpy: NumpyProgram) -> Callable[..., Any]:
+        """`numpy`, until a thread that is started has made the C program."""
+        tools = or_warn(current_tools)
+        if tools is None:
+            self.compilation = problems.without_compiler(self.compilation)
+            return numpy
+        after, name, mode = self.compilation.after, self.name, self.mode
+        job = Job(lambda stop: compile_c(after, name, mode, replace(tools, stop=stop)))
+        self._background = Background(self, numpy, job)
+        return self._background
+
+    def adopt(
+        self, made: Callable[[], CProgram | None], otherwise: NumpyProgram
+    ) -> None:
+        """Run on the program that was made from the next call on, or on what there is otherwise."""
+        try:
+            program = self._take(made)
+            run = otherwise if program is None else self._runner(program)
+        except Exception:
+            self._run, self._background = self._filtered(otherwise), None
+            raise
+        self._run, self._background = self._filtered(run), None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is run as its mode says, and not by NumPy only until C is compiled."""
+        background = self._background
+        return background is None or background.settle()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for what is compiled in the background, at most so long; whether it is `ready`."""
+        background = self._background
+        if background is not None:
+            background.job.wait(seconds)
+        return self.ready
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The call itself: arrays in, one array or a list of them out."""
+        return self._run(*args, **kwargs)
+
     def _filtered(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """`run` behind the checks that types of a user's own have: no compiled program knows them."""
-        if all(type(v.type) is TensorType for v in self.inputs):
+        self._unfiltered = run
+        if self._trusted or all(type(v.type) is TensorType for v in self.inputs):
             return run
         return lambda *args, **kwargs: run(*self.conform(args, kwargs))
 
@@ -111,7 +175,14 @@ class Function:
 
     def compile_c(self) -> CProgram | None:
         """Compile the optimised graph to a loaded C program; None, after a warning, when that cannot be."""
-        self.program = try_c(self.compilation.after, self.name)
+        return self._take(
+            lambda: compile_c(
+                self.compilation.after, self.name, self.mode, progress=self._progress
+            )
+        )
+
+    def _take(self, made: Callable[[], CProgram | None]) -> CProgram | None:
+        self.program = or_warn(made)
         if self.program is None:
             self.compilation = problems.without_compiler(self.compilation)
         else:
@@ -143,6 +214,23 @@ class Function:
         if form == "one" or form == "list":
             return result
         return None if form == "none" else dict(zip(form, result, strict=True))
+
+    @property
+    def trust_input(self) -> bool:
+        """True: a caller promises arrays of exactly the inputs' types, and checks are left out.
+
+        The NumPy back end then takes arrays as they are, and types of your own do not see them.
+        A compiled program looks at dtype and sizes nevertheless: that takes nanoseconds, and
+        without it a wrong array could end the process.
+        """
+        return self._trusted
+
+    @trust_input.setter
+    def trust_input(self, trusted: bool) -> None:
+        self._trusted = bool(trusted)
+        self._run = self._filtered(self._unfiltered)
+        for subset in self._subsets.values():
+            subset.trust_input = trusted
 
     # --- values it keeps, and other functions made of it ----------------------------------
 
@@ -184,7 +272,15 @@ class Function:
         form: Any = keys if isinstance(self._form, tuple) else "list"
         before = self.compilation.before
         graph = Graph(before.inputs, tuple(known[k] for k in keys), before.updates)
-        return Function(graph, self.arguments, self.mode, self.name, form)
+        return Function(
+            graph,
+            self.arguments,
+            self.mode,
+            self.name,
+            form,
+            trusted=self._trusted,
+            in_background=self._in_background,
+        )
 
     def copy(
         self,
@@ -232,7 +328,14 @@ class Function:
         graph = Graph(before.inputs, tuple(results[:n]), tuple(kept))
         measured = self.profile is not None if profile is None else profile
         return Function(
-            graph, arguments, self.mode, name or self.name, self._form, measured
+            graph,
+            arguments,
+            self.mode,
+            name or self.name,
+            self._form,
+            measured,
+            self._trusted,
+            self._in_background,
         )
 
     def free(self) -> None:
@@ -250,6 +353,8 @@ class Function:
             self.name,
             self._form,
             self.profile is not None,
+            self._trusted,
+            self._in_background,
         )
 
     @property
@@ -271,6 +376,11 @@ class Function:
     def steps(self) -> tuple[Step, ...]:
         """Every rewrite, in order."""
         return self.compilation.steps
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """The rules that looked at an operation of the optimised graph and did nothing, and why."""
+        return refused(self)
 
     @property
     def updates(self) -> tuple[tuple[Shared, Variable], ...]:
@@ -300,6 +410,15 @@ class Function:
             One does not fit; nothing is ever rounded silently.
         """
         return fit_arguments(self, self.arguments, args, kwargs)
+
+    def admit(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Sequence[Array]:
+        """As :meth:`conform`, but what is trusted is taken as it is."""
+        is_plain = self._trusted and not kwargs and len(args) == len(self.arguments)
+        if is_plain and all(isinstance(value, np.ndarray) for value in args):
+            return args
+        return self.conform(args, kwargs)
 
     def explain(
         self, failure: tuple[int, int, int, int, int], args: Sequence[Array]
@@ -353,5 +472,9 @@ def _restore(
     name: str,
     form: str | tuple[str, ...],
     measured: bool,
+    trusted: bool = False,
+    in_background: bool = False,
 ) -> Function:
-    return Function(graph, arguments, mode, name, form, measured)
+    return Function(
+        graph, arguments, mode, name, form, measured, trusted, in_background
+    )

@@ -20,11 +20,13 @@ from workbench.compile.loops import (
     Load,
     Loop,
     Statement,
+    Store,
     as_index,
 )
 from workbench.compile.rewrite import uniform_value
 from workbench.compile.scalars import literal, scalar_text
-from workbench.compile.schedule import Schedule, Tracer, Unit, operand_index
+from workbench.compile.schedule import Schedule, Unit
+from workbench.compile.tracing import Tracer, operand_index
 from workbench.core.graph import Apply, Constant, Variable, toposort
 from workbench.core.op import (
     Elementwise,
@@ -123,6 +125,7 @@ class Lowering:
         self.domain: Sizes = ()
         self.written: set[Variable] = set()
         self.scratch: dict[Variable, Sizes] = {}
+        self.lodging: dict[Variable, Variable] = {}  # in whose memory a value is kept
         self.outer_rank = 0
         self.node: Apply | None = None
         self.prefix = ""
@@ -157,24 +160,15 @@ class Lowering:
         found = self._find(key)
         if found is not None:
             return Index(found[0], self._loops(found[1]))
-        name = self._name("v")
-        given = place.factor()
-        self.blocks[level].statements += [
-            Let(
-                name,
-                "int64",
-                f"{given} < 0 ? {given} + {extent.factor()} : {given}",
-                self.node,
-            ),
-            Check(
-                f"{name} < 0 || {name} >= {extent.factor()}",
-                "WB_INDEX",
-                self.node,
-                axis,
-                place.text,
-                extent.text,
-            ),
-        ]
+        if any(block.loop == place.text for block in self.blocks):
+            name, bad = place.text, f"{place.text} >= {extent.factor()}"
+        else:
+            name, given = self._name("v"), place.factor()
+            counted = f"{given} < 0 ? {given} + {extent.factor()} : {given}"
+            self.blocks[level].statements.append(Let(name, "int64", counted, self.node))
+            bad = f"{name} < 0 || {name} >= {extent.factor()}"
+        check = Check(bad, "WB_INDEX", self.node, axis, place.text, extent.text)
+        self.blocks[level].statements.append(check)
         self.blocks[level].names[key] = name
         return Index(name, self._loops(level))
 
@@ -214,7 +208,9 @@ class Lowering:
         return self._compute(node, node.op, variable, index, key)
 
     def _is_in_memory(self, variable: Variable) -> bool:
-        if variable in self.scratch and variable in self.written:
+        if variable in self.written and (
+            variable in self.scratch or variable in self.lodging
+        ):
             return True
         base = self.schedule.base(variable)
         if base.owner is None:
@@ -228,9 +224,13 @@ class Lowering:
         self, variable: Variable, index: tuple[Index, ...], key: object
     ) -> tuple[str, int]:
         offset = self.offset(variable, index)
-        buffer = variable if variable in self.scratch else self.schedule.base(variable)
+        buffer = variable
+        if variable not in self.scratch:
+            buffer = self.lodging.get(variable, self.schedule.base(variable))
         level = self._level(offset)
-        if buffer in self.written:  # each row writes it anew
+        if (
+            variable in self.written or buffer in self.written
+        ):  # each row writes it anew
             level = max(level, self.outer_rank)
         name = self._name("v")
         self.blocks[level].statements.append(Load(name, variable.dtype, buffer, offset))
@@ -293,6 +293,14 @@ class Lowering:
         for position, size in zip(index, sizes, strict=True):
             place = place * self.size(size) + position
         return place
+
+    def store(
+        self, variable: Variable, index: Sequence[Index], text: str, node: Apply
+    ) -> None:
+        """Add a statement that stores an element where the loops stand now."""
+        offset = self.offset(variable, index)
+        buffer = self.lodging.get(variable, variable)
+        self.here.append(Store(buffer, offset, text, node, tuple(index)))
 
     def _remember(self, key: object, found: tuple[str, int]) -> tuple[str, int]:
         self.blocks[found[1]].names[key] = found[0]

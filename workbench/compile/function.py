@@ -52,6 +52,7 @@ def function(
     profile: bool | None = None,
     on_unused_input: str | None = None,
     trust_input: bool = False,
+    compile: str | None = None,
 ) -> Function:
     """Compile expressions into a function.
 
@@ -85,9 +86,15 @@ def function(
         True: count calls and their seconds in ``f.profile``.
     on_unused_input : {"raise", "warn", "ignore"}
         What to do when an input is not needed; ``config.on_unused_input`` when not given.
-    accept_inplace, trust_input
-        Accepted for the tradition's sake: graphs are never edited, and checking arguments
-        costs nothing that could be saved.
+    accept_inplace
+        Accepted for the tradition's sake: graphs are never edited.
+    trust_input
+        True: a caller promises arrays of exactly the inputs' types; see
+        :attr:`~workbench.compile.callable.Function.trust_input`.
+    compile : {"now", "background"}
+        In the background: this returns at once and NumPy runs the first calls, until the C
+        program is there; ``f.ready`` tells, ``f.wait()`` waits. ``config.compile`` when not
+        given.
 
     Raises
     ------
@@ -103,6 +110,9 @@ def function(
     5.0
     """
     chosen = get_mode(mode)
+    when = config.compile if compile is None else compile
+    if when not in ("now", "background"):
+        raise ValueError(f'compile is "now" or "background", not {when!r}.')
     label = name or _assigned_name() or "function"
     asked, form = _flatten(outputs)
     given = as_inputs(inputs, label)
@@ -129,7 +139,16 @@ def function(
     )
     problems.check_missing(graph, label)
     _check_unused(graph, variables, label, on_unused_input or config.on_unused_input)
-    return Function(graph, arguments, chosen, label, form, bool(profile))
+    return Function(
+        graph,
+        arguments,
+        chosen,
+        label,
+        form,
+        bool(profile),
+        bool(trust_input),
+        when == "background",
+    )
 
 
 def _flatten(outputs: Outputs) -> tuple[list[Variable], str | tuple[str, ...]]:

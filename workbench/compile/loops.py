@@ -94,12 +94,16 @@ class Load:
 
 @dataclass(eq=False)
 class Store:
-    """``buffer[offset] = text``; ``{a}`` in the text stands for what was there."""
+    """``buffer[offset] = text``; ``{a}`` in the text stands for what was there.
+
+    `place` says the same as `offset`, axis by axis.
+    """
 
     buffer: Variable
     offset: Index
     text: str
     node: Apply | None = None
+    place: tuple[Index, ...] = ()
 
 
 @dataclass(eq=False)
@@ -107,7 +111,9 @@ class Accumulator:
     """A scalar that a loop combines elements into.
 
     `combine` joins ``{a}`` and ``{x}``. For an arg-extreme `place` names the variable with
-    the best place so far, and `combine` is the test that the element is better.
+    the best place so far, and `combine` is the test that the element is better. Where
+    `spoilt` holds for an element the result is NaN after the loop, and `combine` need not mind.
+    A `wide` one is gathered in double, as `sum`, and rounded to `target` when that is done.
     """
 
     target: str
@@ -116,6 +122,13 @@ class Accumulator:
     combine: str
     node: Apply
     place: str = ""
+    spoilt: str = ""
+    wide: bool = False
+
+    @property
+    def sum(self) -> str:
+        """The variable that is gathered into."""
+        return f"{self.target}_sum" if self.wide else self.target
 
 
 @dataclass(eq=False)
@@ -128,6 +141,13 @@ class Combine:
 
 
 @dataclass(eq=False)
+class Round:
+    """Nothing more is gathered into a wide accumulator: its target gets the value."""
+
+    accumulator: Accumulator
+
+
+@dataclass(eq=False)
 class Check:
     """The call fails with `code` when `bad` holds; `a` and `b` are reported."""
 
@@ -137,6 +157,13 @@ class Check:
     axis: int
     a: str
     b: str
+
+
+@dataclass(eq=False)
+class Leave:
+    """The innermost loop ends when `test` holds."""
+
+    test: str
 
 
 @dataclass(eq=False)
@@ -163,7 +190,7 @@ class Block:
     names: dict[object, str] = field(default_factory=dict)
 
 
-Statement = Let | Load | Store | Accumulator | Combine | Check | Loop
+Statement = Let | Load | Store | Accumulator | Combine | Round | Check | Leave | Loop
 
 
 def walk(block: Block) -> list[Statement]:

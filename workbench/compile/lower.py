@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from workbench.compile.elements import Lowering, SizeTable
 from workbench.compile.extents import same_sizes
 from workbench.compile.loops import (
@@ -21,11 +23,17 @@ from workbench.compile.loops import (
     Check,
     Combine,
     Index,
+    Leave,
+    Let,
+    Load,
     Loop,
+    Round,
+    Statement,
     Store,
     as_index,
     walk,
 )
+from workbench.compile.ranges import cost_of
 from workbench.compile.scalars import extreme
 from workbench.compile.schedule import Schedule, Unit, is_arg
 from workbench.core.graph import Apply, Variable
@@ -37,9 +45,13 @@ from workbench.core.op import (
     Sizes,
 )
 from workbench.core.ops.elementwise import Add
+from workbench.core.ops.reduction import ArgExtreme, Sum
 
 EXPENSIVE = 10
 """From this cost on (in additions) a value needed by two phases is kept rather than recomputed."""
+
+CHEAP = 4
+"""Up to this cost (loads included) an element is computed twice, for a loop that is faster."""
 
 
 @dataclass
@@ -65,6 +77,20 @@ class Lowered:
     base_copy: Loop | None = None
 
     @property
+    def nodes(self) -> list[Apply]:
+        """The operations of the unit, and those of others that it computes once more."""
+        found = dict.fromkeys((*self.unit.nodes, *self.unit.after))
+        for statement in walk(self.block):
+            node = statement.node if isinstance(statement, Let) else None
+            if (
+                node is not None
+                and isinstance(node.op, Elementwise)
+                and node.outputs[0].ndim
+            ):
+                found.setdefault(node)
+        return list(found)
+
+    @property
     def can_fail(self) -> bool:
         """Whether a statement may end the call."""
         return self.unit.role == "host" or any(
@@ -88,17 +114,29 @@ class LoopKernel(Lowering):
         self.outer_rank = self.rank
         self._plan_phases()
         totals = self._start_totals()
-        loops = [self.open_loop(k, self.size(unit.outer[k])) for k in range(self.rank)]
+        self.outer = [
+            self.open_loop(k, self.size(unit.outer[k])) for k in range(self.rank)
+        ]
         for phase in range(self.phases):
             self._row_level(phase, totals)
             for domain in self._inner_domains(phase):
                 self._nest(phase, domain, totals)
-        for loop in reversed(loops):
+        for loop in reversed(self.outer):
             self.close_loop(loop)
+        self.domain = ()
         for node, total in totals.items():
-            self.here.append(Store(node.outputs[0], Index.of(0), total.target, node))
+            if total.wide and total in self.blocks[0].statements:
+                self.here.append(Round(total))
+            self.blocks[0].names[(node.output, ())] = total.target
+        for node in (*totals, *unit.after):
+            text, _ = self.element(node.output, ())
+            if node.output in self.schedule.stored:
+                self.store(node.output, (), text, node)
         writes = tuple(
-            v for node in unit.nodes for v in node.outputs if v in self.schedule.stored
+            v
+            for node in (*unit.nodes, *unit.after)
+            for v in node.outputs
+            if v in self.schedule.stored
         )
         return Lowered(unit, self.blocks[0], writes, self.scratch)
 
@@ -132,6 +170,7 @@ class LoopKernel(Lowering):
             self.phase[node] = max((self._available(n) for n in own[node]), default=0)
         used: dict[Apply, set[int]] = {node: set() for node in unit.nodes}
         self.kept: set[Apply] = set()
+        wanted: dict[Apply, int] = {}  # the last phase that reads what is kept
         for node in reversed(unit.nodes):
             if isinstance(node.op, Reduction):
                 used[node].add(self.phase[node])
@@ -141,6 +180,7 @@ class LoopKernel(Lowering):
             if isinstance(node.op, Elementwise) and inner and len(used[node]) > 1:
                 if node.outputs[0] in stored or self._cost(node, own) >= EXPENSIVE:
                     self.kept.add(node)
+                    wanted[node] = max(used[node])
                     self.phase[node] = min(used[node])
                     used[node] = {self.phase[node]}
                     if node.outputs[0] not in stored:
@@ -149,6 +189,38 @@ class LoopKernel(Lowering):
                 used[producer] |= used[node]
         last = max((self._available(n) for n in unit.nodes), default=0)
         self.phases = last + 1
+        for node, phase in wanted.items():
+            self._find_lodging(node, phase)
+
+    def _find_lodging(self, node: Apply, last: int) -> None:
+        """Keep a value in the row of a result that is not there yet, rather than in one of its own.
+
+        The result must be written where the value is read for the last time, by
+        operations that read it before anything is stored.
+        """
+        value = node.outputs[0]
+        if value not in self.scratch:
+            return
+        if any(
+            not isinstance(reader.op, Elementwise) and self.phase[reader] == last
+            for reader in self.unit.nodes
+            for read in self.schedule.reads(reader)
+            if read.variable is value
+        ):
+            return
+        for other in self.unit.nodes:
+            result = other.outputs[0]
+            if (
+                isinstance(other.op, Elementwise)
+                and self.phase[other] == last
+                and result in self.schedule.results  # others may take memory over
+                and result.dtype == value.dtype
+                and result not in self.lodging.values()
+                and same_sizes(self.domains[other], self.domains[node])
+            ):
+                self.lodging[value] = result
+                del self.scratch[value]
+                return
 
     def _available(self, node: Apply) -> int:
         return self.phase[node] + (1 if node in self.ends_row else 0)
@@ -194,11 +266,7 @@ class LoopKernel(Lowering):
             ):
                 index = self._loop_index(self.rank)
                 text, _ = self.element(node.outputs[0], index)
-                self.here.append(
-                    Store(
-                        node.outputs[0], self.offset(node.outputs[0], index), text, node
-                    )
-                )
+                self.store(node.outputs[0], index, text, node)
         for node in self._sinks(phase):
             domain = self.domains[node]
             if len(domain) != self.rank or node in self.ends_row:
@@ -215,9 +283,7 @@ class LoopKernel(Lowering):
         """Store an element, or gather it into a total, where the loops stand now."""
         if isinstance(node.op, Elementwise):
             text, _ = self.element(node.outputs[0], index)
-            self.here.append(
-                Store(node.outputs[0], self.offset(node.outputs[0], index), text, node)
-            )
+            self.store(node.outputs[0], index, text, node)
             return
         assert isinstance(node.op, Reduction)
         text, _ = self.element(node.inputs[0], index)
@@ -225,12 +291,8 @@ class LoopKernel(Lowering):
             self.here.append(Combine(totals[node], text))
             return
         kept = tuple(i for k, i in enumerate(index) if k not in node.op.axes)
-        place = self.offset(node.outputs[0], kept)
-        self.here.append(
-            Store(
-                node.outputs[0], place, node.op.c_combine.format(a="{a}", x=text), node
-            )
-        )
+        combined = node.op.c_combine.format(a="{a}", x=text)
+        self.store(node.outputs[0], kept, combined, node)
 
     # --- nests
 
@@ -258,11 +320,13 @@ class LoopKernel(Lowering):
         if deep:
             self.here.extend(whole.values())
         gathered = {n: self._accumulator(n) for n in sinks if n in totals and inner}
-        loops = self._open_inner(domain, flat)
-        index = (
-            (*(Index.of(0),) * (len(domain) - 1), self._loop_index(len(domain))[-1])
-            if flat
-            else self._loop_index(len(domain))
+        if self.rank == 0 and (flat or inner == 1):  # one loop gathers all
+            gathered = {n: totals[n] for n in gathered}
+        gathers = bool(rows) or bool(gathered)
+        loops = self._open_inner(domain, flat, gathers)
+        own = {loop.variable for loop in self.outer} | {loop.variable for loop in loops}
+        index = tuple(
+            i if i.text in own else Index.of(0) for i in self._loop_index(len(domain))
         )
         partial: dict[Apply, Accumulator] = (
             {n: self._accumulator(n) for n in rows} if deep else whole
@@ -285,8 +349,11 @@ class LoopKernel(Lowering):
                 self._sink(node, index, totals)
         if loops:
             loops[-1].accumulators = [*partial.values(), *gathered.values()]
+            for node, accumulator in (*partial.items(), *gathered.items()):
+                assert isinstance(node.op, Reduction)
+                set_nan_apart(accumulator, node.op)
             loops[-1].lanes = bool(loops[-1].accumulators) and not any(
-                is_arg(n) for n in rows
+                isinstance(s, Check) for s in loops[-1].body.statements
             )
         for depth, loop in reversed(list(enumerate(loops))):
             self.close_loop(loop)
@@ -294,17 +361,51 @@ class LoopKernel(Lowering):
                 if deep:
                     self.here.extend(Combine(whole[n], partial[n].target) for n in rows)
                 self.here.extend(
-                    Combine(totals[n], gathered[n].target) for n in gathered
+                    Combine(totals[n], gathered[n].target)
+                    for n in gathered
+                    if gathered[n] is not totals[n]
                 )
+        if deep or not loops:
+            self.here.extend(Round(a) for a in whole.values() if a.wide)
+        places = {node: accumulator.place for node, accumulator in whole.items()}
         for node in rows:
             accumulator = whole[node]
+            if loops and not deep and is_arg(node):
+                self._find_afterwards(accumulator, node, loops[-1])
             key = (node.outputs[0], tuple(i.text for i in self._loop_index(self.rank)))
-            self.blocks[-1].names[key] = accumulator.place or accumulator.target
+            self.blocks[-1].names[key] = places.get(node) or accumulator.target
         for node in sinks:
             if isinstance(node.op, Elementwise):
                 self.written.add(node.outputs[0])
 
-    def _open_inner(self, domain: Sizes, flat: bool) -> list[Loop]:
+    def _find_afterwards(self, best: Accumulator, node: Apply, loop: Loop) -> None:
+        """Gather only the extreme, which is done at once, and then look for its place.
+
+        Only where computing an element again is cheap, and gives the same bits.
+        """
+        body = loop.body.statements
+        combine = next(
+            s for s in body if isinstance(s, Combine) and s.accumulator is best
+        )
+        element = [s for s in body if isinstance(s, Let | Load)]
+        others = len(body) - len(element)
+        if others > 1 or sum(cost_of(s) for s in element) > CHEAP or not combine.at:
+            return
+        assert isinstance(node.op, ArgExtreme)
+        best.combine = node.op.extreme.c_combine
+        set_nan_apart(best, node.op.extreme)
+        place = Accumulator(best.place, "int64", "0", "{x}", node)
+        best.place = ""
+        a, x = best.target, combine.text
+        equal = f"{x} == {a}"
+        if np.dtype(best.dtype).kind == "f":
+            equal += f" || ({x} != {x} && {a} != {a})"
+        found: list[Statement] = [Combine(place, combine.at.text), Leave(equal)]
+        again = Block([*element, *found], loop.body.loop)
+        self.here.append(Loop(loop.variable, loop.size, again, [place]))
+
+    def _open_inner(self, domain: Sizes, flat: bool, gathers: bool) -> list[Loop]:
+        """The loops of a nest; an axis of one element needs none where nothing is gathered."""
         if flat:
             size = Index.of(1)
             for extent in domain:
@@ -313,6 +414,7 @@ class LoopKernel(Lowering):
         return [
             self.open_loop(k, self.size(domain[k]))
             for k in range(self.rank, len(domain))
+            if gathers or domain[k] != 1
         ]
 
     def _feeds(self, node: Apply, sinks: Sequence[Apply]) -> bool:
@@ -373,6 +475,7 @@ class LoopKernel(Lowering):
             lowest=extreme(gathered, True), highest=extreme(gathered, False)
         )
         combine = op.c_better if is_arg(node) else op.c_combine  # type: ignore[attr-defined]
+        wide = isinstance(op, Sum) and gathered == "float32"
         return Accumulator(
             self._name("a"),
             gathered,
@@ -380,6 +483,7 @@ class LoopKernel(Lowering):
             combine,
             node,
             self._name("v") if is_arg(node) else "",
+            wide=wide,
         )
 
     def _start_totals(self) -> dict[Apply, Accumulator]:
@@ -393,22 +497,26 @@ class LoopKernel(Lowering):
             sizes = self.schedule.extents.of(node.outputs[0])
             if not sizes:
                 totals[node] = accumulator
-                self.here.append(accumulator)
+                domain = self.domains[node]
+                if self.rank or (len(domain) != 1 and not self._is_flat(domain)):
+                    self.here.append(accumulator)
                 continue
             length = Index.of(1)
             for size in sizes:
                 length = length * self.size(size)
             loop = self.open_loop(0, length)
+            place = Index("i0", frozenset({"i0"}))
             self.here.append(
-                Store(
-                    node.outputs[0],
-                    Index("i0", frozenset({"i0"})),
-                    accumulator.start,
-                    node,
-                )
+                Store(node.outputs[0], place, accumulator.start, node, (place,))
             )
             self.close_loop(loop)
         return totals
+
+
+def set_nan_apart(accumulator: Accumulator, op: Reduction | type[Reduction]) -> None:
+    """Let a loop note NaN on the side, where that is faster."""
+    if op.c_spoilt and np.dtype(accumulator.dtype).kind == "f":
+        accumulator.spoilt, accumulator.combine = op.c_spoilt, op.c_unspoilt
 
 
 class AssemblyKernel(Lowering):
@@ -439,7 +547,7 @@ class AssemblyKernel(Lowering):
             text, _ = self.element(variable, index)
             if op.adds():
                 text = Add().scalar_text([output.dtype]).format(x="{a}", y=text)
-            self.here.append(Store(output, self.offset(output, target), text, node))
+            self.store(output, target, text, node)
             for loop in reversed(loops):
                 self.close_loop(loop)
         return Lowered(self.unit, self.blocks[0], (output,), base_copy=base_copy)
@@ -448,7 +556,7 @@ class AssemblyKernel(Lowering):
         self.domain = self.schedule.extents.of(output)
         if not self.domain:
             text, _ = self.element(base, ())
-            self.here.append(Store(output, Index.of(0), text, node))
+            self.store(output, (), text, node)
             return None
         loops = [
             self.open_loop(k, self.size(size)) for k, size in enumerate(self.domain)
@@ -457,7 +565,7 @@ class AssemblyKernel(Lowering):
             Index(loop.variable, frozenset({loop.variable})) for loop in loops
         )
         text, _ = self.element(base, index)
-        self.here.append(Store(output, self.offset(output, index), text, node))
+        self.store(output, index, text, node)
         for loop in reversed(loops):
             self.close_loop(loop)
         made = self.here[-1]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from workbench.compile.elements import SizeTable
 from workbench.compile.extents import same_sizes
@@ -88,11 +89,12 @@ def plan_memory(
     lowered: Sequence[Lowered],
     sizes: SizeTable,
     inputs: Sequence[Variable],
+    in_place: bool = True,
 ) -> Plan:
-    """Decide order, commits, in-place operations and slots."""
+    """Decide order, commits, in-place operations (none unless `in_place`) and slots."""
     n_visible = len(graph.outputs)
     results = schedule.graph.results
-    commits = _choose_commits(schedule, lowered, sizes, n_visible)
+    commits = _choose_commits(schedule, lowered, sizes, n_visible) if in_place else []
     order = [unit for unit in lowered if unit not in commits] + commits
     storage = {
         variable: Storage("input", number) for number, variable in enumerate(inputs)
@@ -109,6 +111,7 @@ def plan_memory(
             swaps.append((shared, len(outputs)))
             outputs.append(new)
     planner = _Planner(schedule, order, sizes, storage, outputs, committed)
+    planner.may_take_over = in_place
     planner.run()
     return Plan(
         order,
@@ -123,14 +126,15 @@ def plan_memory(
     )
 
 
-def reads_of(lowered: Lowered, schedule: Schedule) -> set[Variable]:
-    """The variables in memory that a unit reads."""
-    found = {s.buffer for s in walk(lowered.block) if isinstance(s, Load)}
+def reads_of(lowered: Lowered, schedule: Schedule) -> dict[Variable, None]:
+    """The variables in memory that a unit reads, each once, in an order of its own.
+
+    A set has another order in every process, and another program is not in the cache.
+    """
+    found = [s.buffer for s in walk(lowered.block) if isinstance(s, Load)]
     if lowered.unit.role in ("library", "host"):
-        found.update(
-            root(v, schedule) for node in lowered.unit.nodes for v in node.inputs
-        )
-    return found
+        found += [root(v, schedule) for n in lowered.unit.nodes for v in n.inputs]
+    return dict.fromkeys(found)
 
 
 def root(variable: Variable, schedule: Schedule) -> Variable:
@@ -246,8 +250,10 @@ class _Planner:
         self.outputs = {variable: number for number, variable in enumerate(outputs)}
         self.committed = committed
         self.in_place: dict[Variable, Variable] = {}
+        self.may_take_over = True
         self.values: list[Storage] = []
         self.slots = 0
+        self.needed: dict[int, int] = {}  # of a place: the last step that reads it
         self.last: dict[Variable, int] = {}
         for step, unit in enumerate(order):
             for variable in reads_of(unit, schedule):
@@ -262,6 +268,8 @@ class _Planner:
             for variable in (*unit.writes, *unit.scratch):
                 place = self._place(unit, variable, step)
                 place.tenants.append(variable)
+                last = max(self.last.get(variable, -1), self.needed.get(id(place), -1))
+                self.needed[id(place)] = last
                 self.storage[variable] = place
                 if place.kind == "slot":
                     start = lives.get(id(place), (step, step))[0]
@@ -285,6 +293,8 @@ class _Planner:
 
     def _donor(self, unit: Lowered, variable: Variable, step: int) -> Variable | None:
         """A variable read here for the last time whose memory `variable` may take over."""
+        if not self.may_take_over:
+            return None
         for candidate in sorted(
             reads_of(unit, self.schedule), key=lambda v: self.last.get(v, 0)
         ):
@@ -303,7 +313,7 @@ class _Planner:
             )
             if (
                 taken
-                or any(self.last.get(tenant, -1) > step for tenant in place.tenants)
+                or self.needed.get(id(place), -1) > step
                 or self.last[candidate] != step
             ):
                 continue
@@ -345,20 +355,21 @@ class _Planner:
         A slot may move when it grows. Early values get their places once, before the first
         kernel, so a value whose size is known later must not make their slot grow.
         """
-        slots: list[tuple[bool, int]] = []  # late or early; the last step it is in use
+        # By lateness: slots in use with the last step, and the numbers of those set free.
+        used: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+        free: dict[bool, list[int]] = {False: [], True: []}
         for place in self.values:
             if place.kind != "slot":
                 continue
             start, end = lives[id(place)]
             late = self._is_late(place)
-            free = (
-                k
-                for k, (kind, last) in enumerate(slots)
-                if kind == late and last < start
-            )
-            place.number = next(free, len(slots))
-            slots[place.number :] = [(late, end), *slots[place.number + 1 :]]
-        self.slots = len(slots)
+            while used[late] and used[late][0][0] < start:
+                heappush(free[late], heappop(used[late])[1])
+            if free[late]:
+                place.number = heappop(free[late])
+            else:
+                place.number, self.slots = self.slots, self.slots + 1
+            heappush(used[late], (end, place.number))
 
     def _is_late(self, place: Storage) -> bool:
         """Whether its size is known only when some kernels have run."""

@@ -50,14 +50,19 @@ class NumpyProgram:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run every operation, then commit all updates at once."""
-        arrays = self.function.conform(args, kwargs)
-        with self._turn():
+        arrays = self.function.admit(args, kwargs)
+        with self.turn():
             return self._run(arrays)
 
-    def _turn(self) -> AbstractContextManager[Any]:
-        """Calls with updates come one after the other; a forked process starts anew."""
-        if not self.graph.updates:
-            return nullcontext()
+    def turn(self) -> AbstractContextManager[Any]:
+        """Calls with updates come one after the other."""
+        return self.alone() if self.graph.updates else nullcontext()
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """While a thread is in here no other one is, nor in a call with updates.
+
+        A forked process starts anew: the thread that holds the lock does not exist there.
+        """
         if self._pid != os.getpid():
             self._lock, self._pid = threading.RLock(), os.getpid()
         return self._lock

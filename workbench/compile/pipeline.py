@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from workbench.compile.c import emit as c_emit
 from workbench.compile.c.blas import find_blas
 from workbench.compile.c.kernels import KERNELS, has_kernel
+from workbench.compile.c.modules import build_program
 from workbench.compile.c.runner import Runner, make_runner
-from workbench.compile.c.toolchain import Module, build, warn_once
+from workbench.compile.c.toolchain import Module, Tools, warn_once
 from workbench.compile.elements import SizeTable
 from workbench.compile.lower import Lowered, lower
 from workbench.compile.memory import Plan, plan_memory, reads_of
 from workbench.compile.modes import Mode
+from workbench.compile.progress import Progress, unseen
 from workbench.compile.record import (
     Compilation,
     Graph,
@@ -27,23 +30,32 @@ from workbench.compile.record import (
     Source,
     Step,
 )
-from workbench.compile.rewrite import Settled, rewrite, uniform_value
+from workbench.compile.rewrite import (
+    History,
+    RewriteWarning,
+    rewrite,
+    uniform_value,
+)
 from workbench.compile.rules import LOWERING
 from workbench.compile.schedule import Schedule
 from workbench.core.errors import CompileError, WorkbenchError
 from workbench.core.evaluate import run_node
 from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
+from workbench.core.source import stacklevel
+
+T = TypeVar("T")
 
 
-def optimise(graph: Graph, mode: Mode) -> tuple[Graph, list[Step]]:
-    """Run the rewrite stages of a mode."""
-    steps: list[Step] = []
-    settled: Settled = {}
+def optimise(
+    graph: Graph, mode: Mode, history: History | None = None
+) -> tuple[Graph, list[Step]]:
+    """Run the rewrite stages of a mode; what happened on the way is added to `history`."""
+    history = History() if history is None else history
     for stage, rules in mode.stages():
-        if rules:
-            graph, made = rewrite(graph, rules, stage, len(steps), settled)
-            steps += made
-    return graph, steps
+        graph, _ = rewrite(graph, rules, stage, history)
+    for note in history.notes:
+        warnings.warn(f"{note}.", RewriteWarning, stacklevel=stacklevel())
+    return graph, history.steps
 
 
 @dataclass
@@ -67,7 +79,12 @@ class CProgram:
     seconds: dict[str, float] = field(default_factory=dict)
     module: Module | None = None
 
-    def load(self, name: str) -> None:
+    def load(
+        self,
+        name: str,
+        tools: Tools | None = None,
+        progress: Progress = unseen,
+    ) -> None:
         """Compile the text, or find it compiled, and load it.
 
         Raises
@@ -75,7 +92,9 @@ class CProgram:
         CompileError
             There is no compiler, or it failed.
         """
-        self.module = build(self.text.code, name, include=[c_emit.HEADERS])
+        self.module = build_program(
+            self.text, name, tools, partial(progress, "compiling")
+        )
         blas = find_blas()
         if blas is not None:
             blas.bind(self.module)
@@ -115,6 +134,7 @@ class CProgram:
                 for shared, _ in self.graph.updates
                 if shared not in swapped
             ],
+            first_commit=len(plan.order) + 1 - plan.commits,
             n_visible=len(self.graph.outputs),
             single=single,
             n_slots=plan.slots,
@@ -153,16 +173,31 @@ def _storage(variable: Variable) -> list[Any]:
     return [np.require(variable.data, requirements=["C", "A"])]
 
 
-def make_c_program(graph: Graph) -> CProgram:
-    """Schedule, lower and emit a rewritten graph."""
+def make_c_program(
+    graph: Graph,
+    fuse: bool = True,
+    in_place: bool = True,
+    progress: Progress = unseen,
+) -> CProgram:
+    """Schedule, lower and emit a rewritten graph.
+
+    Parameters
+    ----------
+    fuse
+        Whether operations share loops.
+    in_place
+        Whether results take over memory, of shared variables too.
+    """
     start = time.perf_counter()
+    progress("scheduling")
     expanded, _ = rewrite(graph, LOWERING, "lower")
-    schedule = Schedule(expanded, has_kernel)
+    schedule = Schedule(expanded, has_kernel, fuse)
     inputs = _memory_inputs(schedule)
     sizes = SizeTable(schedule)
     lowered = lower(schedule, sizes, inputs)
-    plan = plan_memory(expanded, schedule, lowered, sizes, inputs)
+    plan = plan_memory(expanded, schedule, lowered, sizes, inputs, in_place)
     scheduled = time.perf_counter()
+    progress("writing C")
     blas = find_blas()
     text = c_emit.emit(schedule, plan, sizes, inputs, blas.integer_bits if blas else 32)
     emitted = time.perf_counter()
@@ -193,12 +228,15 @@ def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
         over = {v: plan.in_place[v] for v in unit.writes if v in plan.in_place}
         if number >= first_commit:
             over |= {v: shared_of[v] for v in unit.writes}
-        reads = sorted(reads_of(unit, program.schedule), key=lambda v: v.label())
+        reads = sorted(
+            (v for v in reads_of(unit, program.schedule) if v not in unit.writes),
+            key=lambda v: v.label(),
+        )
         made.append(
             Kernel(
                 number,
                 _kind(unit),
-                tuple(known.nodes(unit.unit.nodes)),
+                tuple(known.nodes(unit.nodes)),
                 tuple(known.values(reads)),
                 tuple(known.values(unit.writes)),
                 {known.value(v, v): known.value(r, r) for v, r in over.items()},
@@ -236,9 +274,13 @@ def record(
     after: Graph,
     steps: Sequence[Step],
     seconds: dict[str, float],
+    notes: Sequence[str] = (),
 ) -> Compilation:
     """The record of a function that NumPy runs; :func:`record_c` adds the C program."""
-    return Compilation(name, mode.name, before, after, tuple(steps), seconds=seconds)
+    done = tuple(steps)
+    return Compilation(
+        name, mode.name, before, after, done, seconds=seconds, notes=tuple(notes)
+    )
 
 
 def record_c(compilation: Compilation, program: CProgram) -> Compilation:
@@ -257,18 +299,36 @@ def record_c(compilation: Compilation, program: CProgram) -> Compilation:
         },
         command=tuple(program.module.command),
         cached=program.module.hit,
+        compiled=program.module.compiled,
     )
 
 
-def try_c(graph: Graph, name: str) -> CProgram | None:
-    """A loaded C program, or None after one warning when there is no working compiler."""
-    program = make_c_program(graph)
+def compile_c(
+    graph: Graph,
+    name: str,
+    mode: Mode,
+    tools: Tools | None = None,
+    progress: Progress = unseen,
+) -> CProgram:
+    """A loaded C program of a rewritten graph.
+
+    Raises
+    ------
+    CompileError
+        There is no compiler, or it failed.
+    """
+    program = make_c_program(graph, mode.fuses, mode.in_place, progress)
+    program.load(name, tools, progress)
+    return program
+
+
+def or_warn(make: Callable[[], T | None]) -> T | None:
+    """What `make` makes, or None after one warning when there is no working compiler."""
     try:
-        program.load(name)
+        return make()
     except CompileError as error:
         warn_once(
             f"{error}\nFunctions run on NumPy instead, which is slower but equal.",
             kind=type(error).__name__,
         )
         return None
-    return program

@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from workbench.compile.copies import Copy, copy_of
-from workbench.compile.extents import Extents, common_prefix, same_sizes
+from workbench.compile.extents import Extents, common_prefix
 from workbench.compile.loops import Index, as_index
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import uniform_value
+from workbench.compile.tracing import Read, Tracer, operand_index
 from workbench.core import source
 from workbench.core.graph import Apply, Constant, Variable, rebuild
 from workbench.core.op import (
@@ -38,7 +39,6 @@ from workbench.core.op import (
     Generator,
     Indexer,
     Reduction,
-    Size,
     Sizes,
     View,
 )
@@ -50,11 +50,17 @@ from workbench.core.ops.ufunc import Cast, DimShuffle, cast
 MAX_NODES = 300
 """Operations in one kernel: C compilers are superlinear in the length of a function."""
 
+FARTHEST = 32
+"""Over how many kernels one may be moved forward, so that another can be joined."""
+
+CHEAP = 4
+"""Up to this cost (in additions) a value is computed by each reader rather than stored."""
+
 INLINE_DEPTH = 40
 """How deep a tree of inline operations may be before its top is stored."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Unit:
     """A step of the program to be lowered.
 
@@ -69,6 +75,8 @@ class Unit:
         is `fixed` when a reduction along rows decides it.
     gathers
         Reductions whose result is known only after the whole kernel.
+    after
+        Operations on single numbers, made of such results when all loops are done.
     """
 
     number: int
@@ -77,14 +85,7 @@ class Unit:
     outer: Sizes = ()
     fixed: int | None = None
     gathers: set[Apply] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Read:
-    """An operation reads `variable`, not inline, at `index` in terms of its own loops."""
-
-    variable: Variable
-    index: tuple[Index, ...]
+    after: list[Apply] = field(default_factory=list)
 
 
 class Schedule:
@@ -96,6 +97,8 @@ class Schedule:
         Rewritten, with composites expanded.
     has_kernel
         Whether the back end brings a kernel for an opaque operation.
+    fuse
+        Whether operations may share loops.
 
     Attributes
     ----------
@@ -107,20 +110,31 @@ class Schedule:
         Every variable that a unit writes to memory.
     """
 
-    def __init__(self, graph: Graph, has_kernel: Callable[[Apply], bool]) -> None:
-        self.has_kernel = has_kernel
+    def __init__(
+        self, graph: Graph, has_kernel: Callable[[Apply], bool], fuse: bool = True
+    ) -> None:
+        self.has_kernel, self.fuse = has_kernel, fuse
         self._depth: dict[Apply, int] = {}
         self._roles: dict[Apply, str] = {}
         self.graph = self._with_copies(with_plain_reductions(graph))
         self.nodes = self.graph.nodes()
         self._in_graph = frozenset(self.nodes)
         self.extents = Extents(self.nodes, self.graph.inputs)
+        self.results = frozenset(self.graph.results)
+        self._arrange()
+        again = self._worth_computing_again() if fuse else set()
+        if again:
+            self._roles.update(dict.fromkeys(again, "inline"))
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Put every operation into a kernel, and find what must lie in memory."""
         self.units: list[Unit] = []
         self.unit_of: dict[Apply, Unit] = {}
         self._readers: dict[Variable, list[Unit]] = {}
         self._latest: dict[Sizes, Unit] = {}
         self._reads: dict[Apply, list[Read]] = {}
-        self.results = frozenset(self.graph.results)
+        self._needs: dict[Unit, set[Unit]] = {}
         for node in self.nodes:
             self._place(node)
         self.stored = self._stored()
@@ -264,49 +278,188 @@ class Schedule:
             return
         unit = Unit(len(self.units), role, [node])
         self.units.append(unit)
-        self.unit_of[node] = unit
+        self._note(node, unit)
 
     def _place_in_loops(self, node: Apply) -> None:
         domain = self.domain(node)
-        earliest = 0
-        aligned: dict[int, int] = {}
+        aligned: dict[Unit, int] = {}
+        whole: set[Unit] = set()
         for read in self.reads(node):
             unit = self._unit_computing(read.variable)
             if unit is None:
                 continue
             reach = self._alignment(node, domain, read, unit)
             if reach is None:
-                earliest = max(earliest, unit.number + 1)
+                whole.add(unit)
             else:
-                earliest = max(earliest, unit.number)
-                aligned[unit.number] = min(aligned.get(unit.number, reach), reach)
-        candidates = sorted(aligned, reverse=True)
-        for read in self.reads(node):
-            for unit in self._readers.get(read.variable, ())[-4:]:
-                if unit.number not in candidates:
-                    candidates.append(unit.number)
-        latest = self._latest.get(domain)
-        if latest is not None and any(
-            len(self.units[k].nodes) >= MAX_NODES for k in candidates
-        ):
-            candidates.append(
-                latest.number
-            )  # the kernel that goes on where a full one ends
-        for number in candidates:
-            if number >= earliest and self._join(
-                node, domain, self.units[number], aligned.get(number)
+                aligned[unit] = min(aligned.get(unit, reach), reach)
+        last = max(whole | aligned.keys(), key=lambda u: u.number, default=None)
+        if last is not None and self._is_made_of_totals(node, last):
+            last.after.append(node)
+            self._note(node, last)
+            return
+        for unit in self._candidates(node, domain, aligned):
+            first = (whole | aligned.keys()) - ({unit} - whole)
+            far = FARTHEST if unit in aligned else 0
+            if self._can_come_before(first, unit, far) and self._join(
+                node, domain, unit, aligned.get(unit)
             ):
-                self._note(node, self.units[number])
+                self._note(node, unit)
                 return
         self._note(node, self._new_unit(node, domain))
 
+    def _is_made_of_totals(self, node: Apply, unit: Unit) -> bool:
+        """Whether a node makes one number of what `unit` knows when its loops are done."""
+        if self.domain(node) or not isinstance(node.op, Elementwise):
+            return False
+        makers = {
+            maker
+            for maker in (read.variable.owner for read in self.reads(node))
+            if maker is not None and self.unit_of.get(maker) is unit
+        }
+        return (
+            self.fuse
+            and bool(makers)
+            and len(unit.after) < MAX_NODES
+            and not isinstance(node.op, Copy)
+            and makers
+            <= {n for n in unit.gathers if not n.output.ndim}.union(unit.after)
+        )
+
+    def _candidates(
+        self, node: Apply, domain: Sizes, aligned: dict[Unit, int]
+    ) -> list[Unit]:
+        """The kernels that a node might join, the best first."""
+        if not self.fuse:
+            return []
+        found = sorted(aligned, key=lambda unit: -unit.number)
+        for read in self.reads(node):
+            found += self._readers.get(read.variable, ())[-4:]
+        latest = self._latest.get(domain)
+        if latest is not None and any(len(u.nodes) >= MAX_NODES for u in found):
+            found.append(latest)  # the kernel that goes on where a full one ends
+        return list(dict.fromkeys(found))
+
+    def _can_come_before(self, first: set[Unit], unit: Unit, far: int) -> bool:
+        """Whether all of `first` run before `unit`, if need be after they are moved there.
+
+        They can be moved over up to `far` kernels when neither they nor what they need
+        reads from `unit`.
+        """
+        pending = [u for u in first if u.number >= unit.number]
+        if not pending:
+            return True
+        if max(u.number for u in pending) - unit.number > far:
+            return False
+        moved: set[Unit] = set()
+        while pending:
+            current = pending.pop()
+            if current is unit:
+                return False
+            if current not in moved and current.number > unit.number:
+                moved.add(current)
+                pending.extend(self._needs[current])
+        start, end = unit.number, max(u.number for u in moved) + 1
+        section = self.units[start:end]
+        self.units[start:end] = [u for u in section if u in moved] + [
+            u for u in section if u not in moved
+        ]
+        for number in range(start, end):
+            self.units[number].number = number
+        return True
+
     def _note(self, node: Apply, unit: Unit) -> None:
+        """Remember where a node went, and what its kernel reads."""
         self.unit_of[node] = unit
+        needs = self._needs.setdefault(unit, set())
+        for variable in self._read_by(node):
+            maker = self._unit_computing(variable)
+            if maker is not None and maker is not unit:
+                needs.add(maker)
+        if unit.role != "loops":
+            return
         self._latest[self.domain(node)] = unit
         for read in self.reads(node):
             readers = self._readers.setdefault(read.variable, [])
             if unit not in readers:
                 readers.append(unit)
+
+    def _read_by(self, node: Apply) -> list[Variable]:
+        """What a node that is not inline reads from memory, the sizes of its loops included."""
+        if self.role(node) == "loops":
+            return [read.variable for read in self.reads(node)]
+        found: list[Variable] = []
+        for variable in (*node.inputs, *node.outputs):
+            tracer = Tracer(self, self.extents.of(variable))
+            if variable.owner is not node:
+                tracer.trace(variable, [Index(f"i{k}") for k in range(variable.ndim)])
+            for size in tracer.domain:
+                tracer.size(size)
+            found += [read.variable for read in tracer.found]
+        return found
+
+    # --- computing again -----------------------------------------------------------------
+
+    def _worth_computing_again(self) -> set[Apply]:
+        """Operations that every reader had better compute itself, from what is in memory anyway.
+
+        Storing an array costs a write and a read of it for each reader; an expression of
+        one array of that size and of smaller ones costs its readers one read, too.
+        """
+        kept = set(self.results)
+        for node in self.nodes:
+            if self.role(node) not in ("loops", "inline"):
+                kept.update(self.base(v) for v in (*node.inputs, *self._read_by(node)))
+        chosen: set[Apply] = set()
+        for node in self.nodes:
+            output = node.outputs[0]
+            if (
+                output.ndim
+                and output in self.stored
+                and output not in kept
+                and self.role(node) == "loops"
+            ):
+                chosen |= self._cheap_tree(node, chosen)
+        return chosen
+
+    def _may_be_overwritten(self, read: Variable, by: Variable) -> bool:
+        """Whether a kernel that would read a shared variable in place of `by` also replaces it."""
+        news = [new.owner for shared, new in self.graph.updates if shared is read]
+        return any(
+            self.unit_of.get(new) in self._readers.get(by, ()) for new in news if new
+        )
+
+    def _cheap_tree(self, node: Apply, chosen: set[Apply]) -> set[Apply]:
+        """The operations between a node and memory; none when they cost more than storing it."""
+        rank = node.outputs[0].ndim
+        tree: set[Apply] = set()
+        arrays: set[Variable] = set()
+        pending, cost = [node], 0
+        while pending:
+            current = pending.pop()
+            if current in tree:
+                continue
+            if not isinstance(current.op, Elementwise) or isinstance(current.op, Copy):
+                return set()
+            tree.add(current)
+            cost += current.op.cost
+            if cost > CHEAP:
+                return set()
+            for read in self.reads(current):
+                variable, maker = read.variable, read.variable.owner
+                if self._may_be_overwritten(variable, node.outputs[0]):
+                    return set()
+                if any("wrap" in index.text for index in read.index):
+                    return set()  # an index that is checked
+                small = variable.ndim < rank or any(variable.broadcastable)
+                if maker in chosen or not (
+                    small or maker is None or self.base(variable) in self.stored
+                ):
+                    assert maker is not None
+                    pending.append(maker)
+                elif not small:
+                    arrays.add(variable)
+        return tree if len(arrays) <= 1 else set()
 
     def _unit_computing(self, variable: Variable) -> Unit | None:
         while variable.owner is not None and self.role(variable.owner) == "alias":
@@ -323,6 +476,7 @@ class Schedule:
             or made is None
             or self.unit_of.get(made) is not unit
             or made in unit.gathers
+            or made in unit.after
         ):
             return None
         sizes = self.extents.of(read.variable)
@@ -418,14 +572,17 @@ class Schedule:
             if role == "loops":
                 for read in self.reads(node):
                     variable = read.variable
-                    if variable.owner is None or not self._is_made(variable):
+                    if variable.owner is None or not self.is_made(variable):
                         continue
                     if (
                         self.role(variable.owner) == "alias"
                         or self.unit_of[variable.owner] is not self.unit_of[node]
                     ):
                         stored.add(self.base(variable))
-                    elif variable.owner in self.unit_of[node].gathers:
+                    elif (
+                        variable.owner in self.unit_of[node].gathers
+                        and node not in self.unit_of[node].after
+                    ):
                         stored.add(variable)
             elif role != "inline":
                 stored.update(node.outputs if role != "alias" else ())
@@ -437,13 +594,21 @@ class Schedule:
                     stored.update(
                         self.base(r.variable)
                         for r in tracer.found
-                        if self._is_made(r.variable)
+                        if self.is_made(r.variable)
                     )
         for unit in self.units:
-            stored.update(node.outputs[0] for node in unit.gathers)
+            stored.update(n.output for n in unit.gathers if n.output.ndim)
+        # A single integer may decide a size, which is looked at outside of kernels.
+        stored.update(
+            v
+            for unit in self.units
+            for node in (*unit.nodes, *unit.after)
+            for v in node.outputs
+            if not v.ndim and np.dtype(v.dtype).kind in "iu"
+        )
         return stored
 
-    def _is_made(self, variable: Variable) -> bool:
+    def is_made(self, variable: Variable) -> bool:
         return variable.owner is not None and not self.is_followed(variable.owner)
 
     def base(self, variable: Variable) -> Variable:
@@ -451,98 +616,6 @@ class Schedule:
         while variable.owner is not None and self.role(variable.owner) == "alias":
             variable = variable.owner.inputs[0]
         return variable
-
-
-class Tracer:
-    """Follows inline operations down to what is not inline, noting the index of each read."""
-
-    def __init__(self, schedule: Schedule, domain: Sizes) -> None:
-        self.schedule = schedule
-        self.domain = domain
-        self.found: list[Read] = []
-        self._seen: set[tuple[Variable, tuple[Index, ...]]] = set()
-
-    def trace(self, variable: Variable, index: Sequence[Index]) -> None:
-        """Note every read that computing `variable` at `index` needs."""
-        pending = [(variable, tuple(index))]
-        while pending:
-            current, at = pending.pop()
-            if (current, at) in self._seen:
-                continue
-            self._seen.add((current, at))
-            node = current.owner
-            if node is None or not self.schedule.is_followed(node):
-                self.found.append(Read(current, at))
-                continue
-            if isinstance(node.op, View):
-                pending.append(
-                    (node.inputs[0], tuple(node.op.source_index(node, at, self)))
-                )
-            elif isinstance(node.op, Generator):
-                self.found.append(Read(current, at))
-                node.op.element(node, at, self)
-            elif isinstance(node.op, Elementwise):
-                pending.extend(
-                    (v, operand_index(node, v, at, self)) for v in node.inputs
-                )
-            elif self.schedule._is_made(
-                node.inputs[0]
-            ):  # the size of something only its own kernel knows
-                self.found.append(Read(node.inputs[0], ()))
-
-    def size(self, size: Size) -> Index:
-        """A size, by its representative; what it is computed from is read, too."""
-        found = self.schedule.extents.find(size)
-        if isinstance(found, int):
-            return Index.of(found)
-        if found.owner is not None:
-            self.trace(found, ())
-        return Index(f"n{id(found)}")
-
-    def value(self, variable: Variable, index: Sequence[Any]) -> Index:
-        """The element of an integer variable: what a generator makes, else something unknown."""
-        made, variable, at = self.schedule.generated(variable, index, self)
-        if made is not None:
-            return made
-        self.trace(variable, at)
-        loops: frozenset[str] = frozenset().union(*(i.loops for i in at))
-        return Index(f"v{id(variable)}[{','.join(i.text for i in at)}]", loops)
-
-    def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Index:
-        """A loop over the very axis stays itself; anything else is checked at run time."""
-        index = as_index(index)
-        return (
-            index
-            if self.in_range(index, size)
-            else Index(f"wrap({index.text})", index.loops)
-        )
-
-    def in_range(self, index: Index, size: Size) -> bool:
-        """Whether `index` is known to lie on an axis of `size`: it is a loop over that size."""
-        size = self.schedule.extents.find(size) if not isinstance(size, int) else size
-        if index.value is not None:
-            return isinstance(size, int) and 0 <= index.value < size
-        return any(
-            index.text == f"i{k}" and same_sizes((own,), (size,))
-            for k, own in enumerate(self.domain)
-        )
-
-    def equal(self, a: Any, b: Any) -> Index:
-        """A test; only what it reads matters here."""
-        a, b = as_index(a), as_index(b)
-        return Index(f"({a.text} == {b.text})", a.loops | b.loops)
-
-
-def operand_index(
-    node: Apply, variable: Variable, index: Sequence[Index], b: Any
-) -> tuple[Index, ...]:
-    """Where an elementwise operation at `index` reads one of its inputs: 0 along stretched axes."""
-    if isinstance(node.op, Elementwise):
-        return tuple(
-            Index.of(0) if size == 1 else i
-            for i, size in zip(index, variable.type.shape, strict=True)
-        )
-    return tuple(index)
 
 
 def kept_in_front(op: Reduction, rank: int) -> int | None:

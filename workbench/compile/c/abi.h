@@ -10,7 +10,7 @@
  * (`slot`) stays in it and only grows. One wb_call serves one call at a time.
  */
 #ifndef WB_ABI
-#define WB_ABI 1
+#define WB_ABI 2
 #include <stdint.h>
 
 #define WB_MAX_DIMS 8
@@ -34,7 +34,8 @@ enum wb_error_code {
   WB_INDEX = 3,         /* an index is out of range: node, axis, a = index, b = size */
   WB_EMPTY = 4,         /* a reduction without identity over an empty axis: node, axis */
   WB_VALUE = 5,         /* another impossible value: node, axis, a, b */
-  WB_HOST = 6           /* the host's reference failed; the host keeps the exception */
+  WB_HOST = 6,          /* the host's reference failed; the host keeps the exception */
+  WB_STOPPED = 7        /* the host wants the call to end; it knows why */
 };
 
 typedef struct {
@@ -42,18 +43,39 @@ typedef struct {
 } wb_failure;
 
 typedef struct wb_call wb_call;
+
+/* The iterations begin <= i < end of a loop. `own` is this thread's own copy of the call. */
+typedef int wb_part(wb_call *own, int64_t begin, int64_t end);
+
 struct wb_call {
-  wb_array *input;  /* the arguments, then the shared variables; never written but in the commit steps */
+  wb_array *input;  /* the arguments, then the shared variables; never written but in the commit steps.
+                       `data` may change between two steps, never during one */
   wb_array *output; /* filled by the program, memory from `alloc` */
   /* Memory for output `index`, whose shape stands in output[index].shape; NULL when there is none. */
   void *(*alloc)(wb_call *call, int64_t index);
   /* Runs the NumPy reference of step `step`: reads in[0..n_in), sets out[0..n_out) to memory that the
      host keeps alive until this step runs again. Returns 0 or WB_HOST. */
   int (*host)(wb_call *call, int64_t step, wb_array *in, int64_t n_in, wb_array *out, int64_t n_out);
-  void *owner;      /* the host's own; the program does not look */
-  wb_slot *slot;    /* the program's scratch memory */
-  void **value;     /* where each stored value of the program lies in this call */
-  int64_t *size;    /* the run-time sizes of this call, by number */
+  /* Calls part(own, begin, end) for ranges that together are 0..size, perhaps several at the same
+     time; `own` is a copy of the call whose `thread` tells them apart. Every range begins at a
+     multiple of `grain` and is a multiple of it long, but for the last. So a loop whose iterations
+     the compiler packs into vectors has the same bits for any ranges if `grain` is a multiple of
+     64; and it pays if a grain is worth 10 us or more. Returns WB_OK, or the code of the failing
+     range with the smallest begin, with its failure in call->failure, or WB_STOPPED. NULL: there is
+     one range, and the program calls the part itself. A part calls neither `alloc` nor `host`. */
+  int (*split)(wb_call *call, wb_part *part, int64_t size, int64_t grain);
+  /* To be asked in long work every few milliseconds, and before a library call that may be long:
+     WB_OK, or WB_STOPPED, and then the program ends at once. NULL: never. A part may ask too.
+     Step 0 asks neither this nor `split`. */
+  int (*pause)(wb_call *call);
+  int64_t threads;    /* how many parts may run at the same time, at least 1; fixed during a call */
+  int64_t thread;     /* number of the part's thread, 0 <= thread < threads */
+  int64_t committing; /* not 0: shared variables are being written, and nothing stops the call */
+  const int64_t *at;  /* the program's own: the numbers of the running step, where kernels are compiled apart */
+  void *owner;        /* the host's own; the program does not look */
+  wb_slot *slot;      /* the program's scratch memory */
+  void **value;       /* where each stored value of the program lies in this call */
+  int64_t *size;      /* the run-time sizes of this call, by number */
   wb_failure failure;
 };
 

@@ -5,7 +5,8 @@ program (`Session`), which is what debuggers and profilers use.
 
 The program is called through ctypes' ``PYFUNCTYPE``, the one foreign call that keeps
 the interpreter lock: no other thread sees a shared variable half written. Everything
-else is cffi, which reads the contract from ``abi.h`` itself.
+else is cffi, which reads the contract from ``abi.h`` itself. Long loops run in one
+thread, range by range; what a signal raises between two ranges ends the call.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import operator
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterable
 from functools import cache
@@ -33,6 +35,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 ABI = Path(__file__).with_name("abi.h")
 WB_HOST = 6
+WB_STOPPED = 7
+RANGE = 0.005
+"""Seconds that a range of a long loop should take."""
+
+_running: list[CffiRunner] = []
+"""Runners in a call, in the order they began. Entries of a broken call do no harm."""
 
 
 class CffiRunner:
@@ -46,6 +54,9 @@ class CffiRunner:
         self._holder = 0  # the thread in the call
         self._pid = os.getpid()
         self._n_arguments = len(plan.inputs) - len(plan.storages)
+        self._uses = set(map(id, plan.storages))
+        changed = {*(shared for shared, _ in plan.updates), *plan.in_place}
+        self._changes = {id(plan.storages[shared]) for shared in changed}
         self._host_forms = {
             step: (takes, gives) for step, takes, gives in plan.host_steps
         }
@@ -62,6 +73,7 @@ class CffiRunner:
         """Lay out the call in C memory, with the functions the program may call."""
         plan, ffi = self._plan, _cffi()
         self._call = ffi.new("wb_call *")
+        self._call.threads = 1
         parts = {
             "input": ffi.new("wb_array[]", len(plan.inputs)),
             "output": ffi.new("wb_array[]", len(plan.outputs)),
@@ -80,30 +92,51 @@ class CffiRunner:
                 error=WB_HOST,
                 onerror=self._on_error,
             ),
+            "split": ffi.callback(
+                "int(wb_call *, wb_part *, int64_t, int64_t)",
+                self._split,
+                error=WB_STOPPED,
+                onerror=self._on_error,
+            ),
+            "pause": ffi.callback(
+                "int(wb_call *)",
+                lambda call: 0,  # Python looks for signals before it runs any function.
+                error=WB_STOPPED,
+                onerror=self._on_error,
+            ),
         }
         for name, part in parts.items():
             setattr(self._call, name, part)
         self._parts = parts
-        run = ctypes.PYFUNCTYPE(
-            ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
-        )
-        self._program = run(plan.program)
+        self._program = _Part(plan.program)
         self._address = int(ffi.cast("intptr_t", self._call))
         weakref.finalize(self, _free, parts["slot"]).atexit = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program; the one visible output, or a list of all."""
         fitting = self._fitting(args, kwargs)
-        with self._entered():
-            try:
-                self._take(fitting)
-                # Nothing in this chain is Python code: an interrupt comes before the
-                # program has run or after all is committed, but not between.
-                run = (self._program, self._address, 0, self._plan.n_steps)
-                self._raise(_first_true(chain([run], self._commits())))
-                return self._results()
-            finally:
-                self._leave()
+        while True:
+            with self._entered():
+                try:
+                    other = self._in_the_way()
+                    if other is None:
+                        return self._run(fitting)
+                finally:
+                    self._leave()
+            with other._lock:
+                pass
+
+    def _run(self, fitting: list[Array]) -> Any:
+        self._take(fitting)
+        first, last = self._plan.first_commit, self._plan.n_steps
+        self._raise(self._program(self._address, 0, first))
+        run = [(self._program, self._address, first, last)]
+        if first < last:
+            self._begin_commit()
+        # Nothing in this chain is Python code: an interrupt comes before anything is
+        # committed or after all is, but not between.
+        self._raise(_first_true(chain(run, self._commits())))
+        return self._results()
 
     def session(self, *args: Any, **kwargs: Any) -> Session:
         """Begin a call that is run step by step."""
@@ -123,6 +156,27 @@ class CffiRunner:
             )
         return self._lock
 
+    def _in_the_way(self) -> CffiRunner | None:
+        """A call of another thread that shares a variable which one of the two changes.
+
+        If there is none, this call is among the running ones from here on.
+        """
+        me = self._holder = threading.get_ident()
+        _running.append(self)
+        for other in _running[:]:
+            if other is self:
+                break
+            elsewhere = other._holder != me and other._pid == os.getpid()
+            if elsewhere and other._lock.locked() and self._meets(other):
+                return other
+        return None
+
+    def _meets(self, other: CffiRunner) -> bool:
+        return not (
+            self._changes.isdisjoint(other._uses)
+            and self._uses.isdisjoint(other._changes)
+        )
+
     def _fitting(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         """The arguments as arrays of the right form, in C order."""
         forms = self._plan.inputs[: self._n_arguments]
@@ -140,6 +194,9 @@ class CffiRunner:
         """Lend the memory of arguments and shared variables to the program."""
         self._holder = threading.get_ident()
         self._raised = None
+        self._call.committing = 0
+        for name in ("split", "pause"):
+            setattr(self._call, name, self._parts[name])
         self._unmade = set(range(len(self._made)))
         taken = self._taken = list(arguments)
         shared_forms = self._plan.inputs[self._n_arguments :]
@@ -184,7 +241,43 @@ class CffiRunner:
                 if i >= self._n_arguments:
                     self._plan.storages[i - self._n_arguments][0] = taken[i]
 
+    def _begin_commit(self) -> None:
+        """Get ready to write shared variables in place: nothing may stop that.
+
+        An array that somebody else can see is replaced by a copy.
+        """
+        for k in self._plan.in_place:
+            index, storage = self._n_arguments + k, self._plan.storages[k]
+            array = self._taken[index]
+            is_set = len(storage) != 1 or storage[0] is not array
+            del array
+            # Three references: the storage's, this call's, and the argument's own.
+            seen = sys.getrefcount(self._taken[index]) > 3
+            if is_set or seen or not self._taken[index].flags.owndata:
+                copy = self._taken[index].copy()
+                if not is_set:
+                    storage[0] = copy
+                self._taken[index] = copy
+                self._parts["input"][index].data = _cffi().from_buffer(copy)
+        self._call.split = self._call.pause = _cffi().NULL
+        self._call.committing = 1
+
     # What the program calls
+
+    def _split(self, call: Any, part: Any, size: int, grain: int) -> int:
+        """Run the ranges of a loop, some milliseconds each."""
+        run = _Part(int(_cffi().cast("intptr_t", part)))
+        begin, length = 0, 2 * grain
+        while begin < size:
+            start = time.perf_counter()
+            end = min(begin + length, size)
+            code = run(self._address, begin, end)
+            if code:
+                return int(code)
+            growth = min(RANGE / max(time.perf_counter() - start, 1e-6), 16.0)
+            length = max(int(growth * (end - begin)) // grain, 1) * grain
+            begin = end
+        return 0
 
     def _allocate(self, call: Any, index: int) -> Any:
         dtype, free = self._plan.outputs[index]
@@ -235,13 +328,23 @@ class CffiRunner:
 
     def _commits(self) -> Iterable[tuple[Any, ...]]:
         """Calls that put each new value in place, if every output was made."""
-        storages = [self._plan.storages[shared] for shared, _ in self._plan.updates]
-        outputs = [output for _, output in self._plan.updates]
-        values = map(self._made.__getitem__, outputs)
+        pairs = [
+            (self._plan.storages[shared], output)
+            for shared, output in self._plan.updates
+            if self._is_as_taken(shared)
+        ]
+        storages = [storage for storage, _ in pairs]
+        values = map(self._made.__getitem__, [output for _, output in pairs])
         check = (self._unmade.copy,)
         return chain(
             [check], zip(repeat(list.__setitem__), storages, repeat(0), values)
         )
+
+    def _is_as_taken(self, shared: int) -> bool:
+        """False for a variable that was set during the call: it keeps what was set."""
+        storage = self._plan.storages[shared]
+        taken = self._taken[self._n_arguments + shared]
+        return len(storage) == 1 and storage[0] is taken
 
     def _raise(self, code: Any) -> None:
         """Raise what the program's answer stands for, if it is not success."""
@@ -262,7 +365,9 @@ class CffiRunner:
         """The visible outputs. What nobody else will see is kept for the next call."""
         self._spare = list(self._made)
         for shared, output in self._plan.updates if committed else ():
-            self._spare[output] = self._taken[self._n_arguments + shared]
+            taken = self._taken[self._n_arguments + shared]
+            if self._plan.storages[shared][0] is not taken:
+                self._spare[output] = taken
         visible = self._made[: self._plan.n_visible]
         return visible[0] if self._plan.single else visible
 
@@ -271,6 +376,8 @@ class CffiRunner:
         self._end_lease()
         self._taken = []
         self._made[:] = [None] * len(self._made)
+        while self in _running:
+            _running.remove(self)
         self._holder = 0
 
     def _end_lease(self) -> None:
@@ -285,6 +392,10 @@ class CffiRunner:
             for slot in self._parts["slot"]:
                 escaped.blocks.append(slot.data)
                 slot.data, slot.bytes = _cffi().NULL, 0
+
+
+_Part = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+"""A program's function of (call, first, last), and a loop's part."""
 
 
 class Session:
@@ -310,7 +421,14 @@ class Session:
     def run(self, first: int, last: int) -> None:
         """Run the steps ``first <= s < last``; raises as a call does."""
         runner = self._runner
-        runner._raise(runner._program(runner._address, first, last))
+        commit = runner._plan.first_commit
+        if first < commit:
+            end = min(last, commit)
+            runner._raise(runner._program(runner._address, first, end))
+        if last > commit:
+            runner._begin_commit()
+            start = max(first, commit)
+            runner._raise(runner._program(runner._address, start, last))
 
     def size(self, number: int) -> int:
         """A run-time size of the program."""

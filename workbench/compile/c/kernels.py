@@ -14,26 +14,32 @@ from workbench.compile.loops import Index
 from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply
 from workbench.core.op import Op
-from workbench.core.ops.linalg import BatchedDot, Dot, Gemm
+from workbench.core.ops.linalg import BatchedDot, Dot, Gemm, ScaledDot
 
 
 def product(
     node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: bool
 ) -> list[str]:
-    """``out = x y``, or for Gemm ``out = z + alpha x y``; by the ranks a matrix, vector or inner product."""
+    """``out = x y``, or for Gemm ``out = beta z + alpha x y``; by the ranks one of several calls."""
     dtype = node.outputs[0].dtype
     lines: list[str] = []
     alpha, beta = "1", "0"
     out = output.pointer
     if isinstance(node.op, Gemm):
-        z, scale, x, y = operands
+        z, scale, x, y, *more = operands
         alpha, beta = f"{scale.pointer}[0]", "1"
+        length = _length(output)
         if not in_place:
             lines.append(
-                f"memcpy({out}, {z.pointer}, sizeof({C_TYPES[dtype]}) * ({_length(output)}));"
+                f"memcpy({out}, {z.pointer}, sizeof({C_TYPES[dtype]}) * ({length}));"
             )
+        if more:
+            lines.append(f"wb_scale_{dtype}({length}, {more[0].pointer}[0], {out});")
     else:
-        x, y = operands
+        *scales, x, y = operands
+        alpha = f"{scales[0].pointer}[0]" if scales else "1"
+    if len(x.sizes) == 3:
+        return [*lines, *_batch(dtype, x, y, alpha, beta, output)]
     return [*lines, _call(dtype, x, y, alpha, beta, out)]
 
 
@@ -41,7 +47,8 @@ def _call(dtype: str, x: Matrix, y: Matrix, alpha: str, beta: str, out: str) -> 
     """``out = alpha x y + beta out`` for operands of 1 or 2 axes."""
     if len(x.sizes) == 2 and len(y.sizes) == 2:
         sizes = _list(x.sizes[0], y.sizes[1], x.sizes[1])
-        return f"wb_matmul_{dtype}({sizes}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out});"
+        call = _matmul(dtype, x, y)
+        return f"{call}({sizes}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out});"
     if len(x.sizes) == 2:
         return _vector(dtype, x, y, alpha, beta, out)
     if len(y.sizes) == 2:
@@ -58,36 +65,44 @@ def _call(dtype: str, x: Matrix, y: Matrix, alpha: str, beta: str, out: str) -> 
 
 def _vector(dtype: str, a: Matrix, x: Matrix, alpha: str, beta: str, out: str) -> str:
     """``out = alpha a x + beta out`` for a matrix and a vector."""
-    if dtype.startswith("float"):
-        return f"wb_matvec_{dtype}({_list(*a.sizes)}, {alpha}, {_args(a)}, {_args(x)}, {beta}, {out});"
+    plain = f"wb_matvec_{dtype}({_list(*a.sizes)}, {alpha}, {_args(a)}, {_args(x)}, {beta}, {out})"
+    gaps = _has_gaps(a)
+    if dtype.startswith("float") and not gaps:
+        return plain + ";"
     column = Matrix(x.pointer, (*x.sizes, Index.of(1)), (*x.strides, Index.of(1)))
-    return _call(dtype, a, column, alpha, beta, out)
+    call = _call(dtype, a, column, alpha, beta, out)
+    return f"if ({gaps}) {call} else {plain};" if dtype.startswith("float") else call
 
 
-def batched_product(
-    node: Apply, operands: Sequence[Matrix], output: Matrix, in_place: bool
+def _batch(
+    dtype: str, x: Matrix, y: Matrix, alpha: str, beta: str, output: Matrix
 ) -> list[str]:
-    """``out[p] = x[p] y[p]`` for every p, one call of the library each."""
-    dtype = node.outputs[0].dtype
-    x, y = operands
-    call = f"wb_matmul_{dtype}"
-    if dtype.startswith("float"):  # the library takes rows or columns without gaps
-        tests = [t for t in (_has_gaps(x), _has_gaps(y)) if t]
-        if tests:
-            call = f"({' || '.join(tests)} ? {call}_loops : {call})"
+    """``out[p] = alpha x[p] y[p] + beta out[p]`` for every p, one call of the library each."""
+    call = _matmul(dtype, x, y)
     (count, m, k), n = x.sizes, y.sizes[2]
-    of = [f"{a.pointer} + p * {a.strides[0].factor()}" for a in operands]
-    inner = [_list(*a.strides[1:]) for a in operands]
+    of = [f"{a.pointer} + p * {a.strides[0].factor()}" for a in (x, y)]
+    inner = [_list(*a.strides[1:]) for a in (x, y)]
     into = f"{output.pointer} + p * {(m * n).factor()}"
+    sizes = _list(m, n, k)
     return [
         f"for (int64_t p = 0; p < {count.text}; ++p)",
-        f"  {call}({_list(m, n, k)}, 1, {of[0]}, {inner[0]}, {of[1]}, {inner[1]}, 0, {into});",
+        f"  {call}({sizes}, {alpha}, {of[0]}, {inner[0]}, {of[1]}, {inner[1]}, {beta}, {into});",
     ]
 
 
+def _matmul(dtype: str, x: Matrix, y: Matrix) -> str:
+    """What multiplies two matrices, or those of two batches."""
+    call = f"wb_matmul_{dtype}"
+    if not dtype.startswith("float"):
+        return call
+    # The library takes rows or columns without gaps: of x[:, :, 0] neither are.
+    tests = [t for t in (_has_gaps(x), _has_gaps(y)) if t]
+    return f"({' || '.join(tests)} ? {call}_loops : {call})" if tests else call
+
+
 def _has_gaps(matrix: Matrix) -> str:
-    """A test of whether no axis of the matrices in a batch is contiguous; nothing if one is known to be."""
-    places = (*matrix.sizes[1:], *matrix.strides[1:])
+    """A test of whether no axis of a matrix is contiguous; nothing if one is known to be."""
+    places = (*matrix.sizes[-2:], *matrix.strides[-2:])
     if any(i.value == 1 for i in places):
         return ""
     return "(" + " && ".join(f"{i.factor()} != 1" for i in places) + ")"
@@ -110,7 +125,8 @@ Kernel = Callable[[Apply, Sequence[Matrix], Matrix, bool], list[str]]
 KERNELS: dict[type[Op], Kernel] = {
     Dot: product,
     Gemm: product,
-    BatchedDot: batched_product,
+    ScaledDot: product,
+    BatchedDot: product,
 }
 
 

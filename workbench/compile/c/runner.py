@@ -5,12 +5,13 @@ memory to the program, gives it memory for the outputs, and when the program has
 well puts the new values of all shared variables in place together. There are two kinds,
 equal in all but speed: ``runner.c``, a Python extension compiled once per Python and
 NumPy (0.1 µs a call), and `workbench.compile.c.cffi_runner` (9 µs), which needs no
-Python headers and can also run a program step by step.
+Python headers, has no threads, and can also run a program step by step.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from workbench.compile.c.cffi_runner import CffiRunner, Session
-from workbench.compile.c.toolchain import ABI, Module, build
+from workbench.compile.c.threads import thread_count
+from workbench.compile.c.toolchain import Module, build
 from workbench.core.errors import CompileError
 
 __all__ = ["CffiRunner", "Plan", "Runner", "Session", "make_runner"]
@@ -34,6 +36,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int | None, ...]
 Kind = Literal["extension", "cffi"]
 
+CONTRACT = 2  # WB_ABI
 MAX_DIMS = 8  # WB_MAX_DIMS
 
 
@@ -68,6 +71,8 @@ def make_runner(
         int, tuple[Sequence[tuple[str, int]], Sequence[tuple[str, int]]]
     ] = {},
     in_place: Sequence[int] = (),
+    first_commit: int | None = None,
+    threads: int | None = None,
     shared_names: Sequence[str] = (),
     kind: Kind | None = None,
 ) -> Runner:
@@ -103,7 +108,14 @@ def make_runner(
         For each such step, dtype and number of axes of its inputs and of its outputs.
     in_place
         Numbers of the shared variables that the program itself writes to, in its last
-        steps. Inputs that share their memory are copied.
+        steps. Inputs that share their memory are copied; a variable whose array
+        somebody else can see gets a new array first.
+    first_commit
+        The first step that writes shared variables in place; any may, if not given.
+        It and the steps after it cannot fail, are not interrupted, and no other
+        Python thread runs meanwhile.
+    threads
+        How many may share a loop; what ``config.threads`` says, if not given.
     shared_names
         What messages call the shared variables.
     kind
@@ -126,6 +138,8 @@ def make_runner(
         outputs=_forms((dtype, (None,) * ndim) for dtype, ndim in outputs),
         updates=tuple(updates),
         in_place=tuple(in_place),
+        first_commit=_first_commit(first_commit, in_place, n_steps),
+        threads=thread_count() if threads is None else threads,
         host_steps=tuple(
             (
                 step,
@@ -176,6 +190,8 @@ class Plan:
     outputs: tuple[Form, ...]
     updates: tuple[tuple[int, int], ...]
     in_place: tuple[int, ...]
+    first_commit: int
+    threads: int
     host_steps: tuple[tuple[int, tuple[Form, ...], tuple[Form, ...]], ...]
     n_visible: int
     single: bool
@@ -189,8 +205,8 @@ class Plan:
 
     def check(self) -> None:
         abi = ctypes.c_int64.from_address(self.module.address("wb_abi")).value
-        if abi != 1:
-            raise CompileError(f"the program follows contract {abi}, not 1")
+        if abi != CONTRACT:
+            raise CompileError(f"the program follows contract {abi}, not {CONTRACT}")
         forms = [*self.inputs, *self.outputs]
         for _, takes, gives in self.host_steps:
             forms += [*takes, *gives]
@@ -202,15 +218,22 @@ class Plan:
             inside = self.n_visible <= output < len(self.outputs)
             if not (0 <= shared < len(self.storages) and inside):
                 raise ValueError(f"update {(shared, output)} is out of range")
+        if not 0 <= self.first_commit <= self.n_steps:
+            raise ValueError(f"there is no step {self.first_commit} to commit in")
+
+
+def _first_commit(given: int | None, in_place: Sequence[int], n_steps: int) -> int:
+    if not in_place:
+        return n_steps
+    return 0 if given is None else given
 
 
 @cache
 def _extension() -> ModuleType | None:
     """runner.c as a module; ``None`` where it cannot be compiled."""
-    text = Path(__file__).with_name("runner.c").read_text(encoding="utf-8")
     abi = sysconfig.get_config_var("SOABI")
-    source = f"/* {sys.version}, {abi}, NumPy {np.__version__} */\n" + text.replace(
-        '#include "abi.h"', ABI.read_text(encoding="utf-8")
+    source = f"/* {sys.version}, {abi}, NumPy {np.__version__} */\n" + _joined(
+        "runner.c"
     )
     include = [Path(sysconfig.get_path("include")), Path(np.get_include())]
     try:
@@ -223,3 +246,11 @@ def _extension() -> ModuleType | None:
     except (CompileError, ImportError):
         return None
     return module
+
+
+def _joined(name: str) -> str:
+    """A file of this folder with the others of it that it includes in their places."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return re.sub(
+        r'^#include "(.+)"$', lambda found: _joined(found[1]), text, flags=re.M
+    )

@@ -61,6 +61,7 @@ class Settlement:
         self.open_checks: list[SizeCheck] = list(self.extents.checks)
         self.open_values: list[ValueCheck] = list(self._find_value_checks())
         self.provided: set[Storage] = set()
+        self.compared: set[frozenset[str]] = set()  # what has been found equal
 
     def early(self) -> None:
         """Settle what follows from the arguments."""
@@ -113,8 +114,9 @@ class Settlement:
         text, _ = lowering.element(size, ())
         for statement in lowering.blocks[0].statements:
             self.out.statement(statement)
-        self.out.line(f"const int64_t n{number} = {text};", size.owner)
-        self.out.line(f"c->size[{number}] = n{number};")
+        self.out.line(
+            f"const int64_t n{number} = c->size[{number}] = {text};", size.owner
+        )
 
     def _lowering(self) -> Lowering:
         """A place for the statements of one size, with names of their own."""
@@ -138,6 +140,9 @@ class Settlement:
     def _check(self, check: SizeCheck) -> None:
         """Compare two sizes by their own values, not by that of the size they must equal."""
         a, b = self._own_values(check.a, check.b)
+        if frozenset((a, b)) in self.compared:
+            return
+        self.compared.add(frozenset((a, b)))
         self.out.fail(f"{a} != {b}", "WB_SHAPE", check.node, check.axis, a, b)
 
     def _own_values(self, *sizes: Size) -> list[str]:
@@ -202,13 +207,13 @@ class Settlement:
                 for axis, text in enumerate(texts):
                     self.out.line(f"c->output[{place.number}].shape[{axis}] = {text};")
                 self.out.line(
-                    f"c->value[{place.value}] = c->alloc(c, {place.number});",
+                    f"if (!(c->value[{place.value}] = c->alloc(c, {place.number}))) "
+                    "return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);",
                     comment=variable.name or "",
                 )
-                self.out.line(
-                    f"if (!c->value[{place.value}]) return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);"
-                )
             else:
+                if variable in unit.scratch:
+                    texts.append("c->threads")
                 size = " * ".join([str(itemsize), *texts])
                 self.out.line(
                     f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;"

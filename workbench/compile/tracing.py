@@ -1,0 +1,118 @@
+"""What computing an element reads, through everything that is computed where it is read.
+
+Read next: :mod:`workbench.compile.schedule`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.compile.extents import same_sizes
+from workbench.compile.loops import Index, as_index
+from workbench.core.graph import Apply, Variable
+from workbench.core.op import Elementwise, Generator, Size, Sizes, View
+
+if TYPE_CHECKING:
+    from workbench.compile.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Read:
+    """An operation reads `variable`, not inline, at `index` in terms of its own loops."""
+
+    variable: Variable
+    index: tuple[Index, ...]
+
+
+class Tracer:
+    """Follows inline operations down to what is not inline, noting the index of each read."""
+
+    def __init__(self, schedule: Schedule, domain: Sizes) -> None:
+        self.schedule = schedule
+        self.domain = domain
+        self.found: list[Read] = []
+        self._seen: set[tuple[Variable, tuple[Index, ...]]] = set()
+
+    def trace(self, variable: Variable, index: Sequence[Index]) -> None:
+        """Note every read that computing `variable` at `index` needs."""
+        pending = [(variable, tuple(index))]
+        while pending:
+            current, at = pending.pop()
+            if (current, at) in self._seen:
+                continue
+            self._seen.add((current, at))
+            node = current.owner
+            if node is None or not self.schedule.is_followed(node):
+                self.found.append(Read(current, at))
+                continue
+            if isinstance(node.op, View):
+                pending.append(
+                    (node.inputs[0], tuple(node.op.source_index(node, at, self)))
+                )
+            elif isinstance(node.op, Generator):
+                self.found.append(Read(current, at))
+                node.op.element(node, at, self)
+            elif isinstance(node.op, Elementwise):
+                pending.extend(
+                    (v, operand_index(node, v, at, self)) for v in node.inputs
+                )
+            elif self.schedule.is_made(
+                node.inputs[0]
+            ):  # the size of something only its own kernel knows
+                self.found.append(Read(node.inputs[0], ()))
+
+    def size(self, size: Size) -> Index:
+        """A size, by its representative; what it is computed from is read, too."""
+        found = self.schedule.extents.find(size)
+        if isinstance(found, int):
+            return Index.of(found)
+        if found.owner is not None:
+            self.trace(found, ())
+        return Index(f"n{id(found)}")
+
+    def value(self, variable: Variable, index: Sequence[Any]) -> Index:
+        """The element of an integer variable: what a generator makes, else something unknown."""
+        made, variable, at = self.schedule.generated(variable, index, self)
+        if made is not None:
+            return made
+        self.trace(variable, at)
+        loops: frozenset[str] = frozenset().union(*(i.loops for i in at))
+        return Index(f"v{id(variable)}[{','.join(i.text for i in at)}]", loops)
+
+    def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Index:
+        """A loop over the very axis stays itself; anything else is checked at run time."""
+        index = as_index(index)
+        return (
+            index
+            if self.in_range(index, size)
+            else Index(f"wrap({index.text})", index.loops)
+        )
+
+    def in_range(self, index: Index, size: Size) -> bool:
+        """Whether `index` is known to lie on an axis of `size`: it is a loop over that size."""
+        size = self.schedule.extents.find(size) if not isinstance(size, int) else size
+        if index.value is not None:
+            return isinstance(size, int) and 0 <= index.value < size
+        return any(
+            index.text == f"i{k}" and same_sizes((own,), (size,))
+            for k, own in enumerate(self.domain)
+        )
+
+    def equal(self, a: Any, b: Any) -> Index:
+        """A test; only what it reads matters here."""
+        a, b = as_index(a), as_index(b)
+        return Index(f"({a.text} == {b.text})", a.loops | b.loops)
+
+
+def operand_index(
+    node: Apply, variable: Variable, index: Sequence[Index], b: Any
+) -> tuple[Index, ...]:
+    """Where an elementwise operation at `index` reads one of its inputs: 0 along stretched axes."""
+    if isinstance(node.op, Elementwise):
+        return tuple(
+            Index.of(0) if size == 1 else i
+            for i, size in zip(index, variable.type.shape, strict=True)
+        )
+    return tuple(index)
