@@ -171,9 +171,10 @@ class Writer:
         if not accumulator.place:
             self.line(f"{target} = {text};", accumulator.node)
             if accumulator.spoilt:
-                nan = self._lanes.get(accumulator, "").replace("_lane", "_nan_lane")
+                lane = self._lanes.get(accumulator, "")
+                own = lane.replace("_lane", "_nan_lane") if "_lane" in lane else ""
                 test = accumulator.spoilt.format(x=statement.text)
-                self.line(f"{nan or accumulator.target + '_nan'} |= {test};")
+                self.line(f"{own or accumulator.target + '_nan'} |= {test};")
             return
         assert statement.at is not None
         place = self._places.get(accumulator, accumulator.place)
@@ -272,7 +273,19 @@ class Writer:
         if max(costs) < CALL or any(a.place for a in loop.accumulators):
             self._loop_in_registers(loop, 2 * LANES if sum(costs) <= CHEAP else LANES)
         else:
-            self._in_chunks(loop, loop.size.factor(), LANES, self._blocks)
+            self._loop_of_calls(loop)
+
+    def _loop_of_calls(self, loop: Loop) -> None:
+        """Blocks; a row that is shorter than one has no use for lanes, and waits for them."""
+        self.line(f"if ({loop.size.text} < {LANES}) {{")
+        self.depth += 1
+        self._few(loop)
+        self.depth -= 1
+        self.line("} else {")
+        self.depth += 1
+        self._in_chunks(loop, loop.size.factor(), LANES, self._blocks)
+        self.depth -= 1
+        self.line("}")
 
     def _in_chunks(
         self,
@@ -336,7 +349,24 @@ class Writer:
         end = f"{i}_end{self._ends}"
         self.line(f"const int64_t {end} = ({size}) / {lanes} * {lanes};")
         self._in_chunks(loop, end, lanes, self._full_blocks)
-        self.line(f"for (int64_t {i} = {end}; {i} < {size}; ++{i}) {{")
+        self._plain(loop, end)
+
+    def _few(self, loop: Loop) -> None:
+        """A few elements one after the other, in the precision they have."""
+        few = {a: f"{a.target}_few" for a in loop.accumulators}
+        for accumulator, name in few.items():
+            dtype = C_TYPES[accumulator.dtype]
+            self.line(f"{dtype} {name} = {accumulator.start};", accumulator.node)
+        self._lanes = few
+        self._plain(loop)
+        self._lanes = {}
+        for accumulator, name in few.items():
+            self.line(f"{accumulator.sum} = {name};")
+
+    def _plain(self, loop: Loop, first: str = "0") -> None:
+        """One element after the other."""
+        i = loop.variable
+        self.line(f"for (int64_t {i} = {first}; {i} < {loop.size.text}; ++{i}) {{")
         self._body(loop)
         self.line("}")
 
