@@ -139,3 +139,12 @@ def test_size_that_only_a_check_reads():
     assert f(one, np.ones((1, 3)), np.ones((0, 1), "float32")).shape == (0, 3)
     with pytest.raises(wb.ShapeError):
         f(one, np.ones((1, 3)), np.ones((2, 1), "float32"))
+
+
+def test_row_that_is_read_at_other_places_is_not_the_row_of_the_result():
+    """Exponentials were kept in the row of a result that takes them in another order."""
+    x = T.matrix("x")
+    p = T.nnet.softmax(x).dimshuffle(1, 0)[np.array([1, -2])].dimshuffle(1, 0)
+    value = np.random.default_rng(0).normal(size=(3, 2))
+
+    assert_as_written([x], p - x, value)

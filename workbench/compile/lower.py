@@ -201,13 +201,19 @@ class LoopKernel(Lowering):
         value = node.outputs[0]
         if value not in self.scratch:
             return
-        if any(
-            not isinstance(reader.op, Elementwise) and self.phase[reader] == last
-            for reader in self.unit.nodes
-            for read in self.schedule.reads(reader)
-            if read.variable is value
-        ):
-            return
+        rank = len(self.domains[node])
+        for reader in self.unit.nodes:
+            for read in self.schedule.reads(reader):
+                one = read.variable.broadcastable
+                straight = all(
+                    one[k] or i.text == f"i{k}" for k, i in enumerate(read.index)
+                )
+                made_here = self.schedule.unit_of.get(read.variable.owner) is self.unit  # type: ignore[arg-type]
+                if made_here and len(read.index) == rank and not straight:
+                    return  # another place of a row that may be written already
+                if read.variable is value and not isinstance(reader.op, Elementwise):
+                    if self.phase[reader] == last:
+                        return
         for other in self.unit.nodes:
             result = other.outputs[0]
             if (

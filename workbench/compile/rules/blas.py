@@ -124,7 +124,7 @@ def _may_take_over(z: Variable, node: Apply, context: Context) -> bool:
     return isinstance(z.owner.op, Opaque) or updated is not None or z.ndim == 1
 
 
-@node_rule(Mul, Neg, some=(Dot, BatchedDot, Mul, Neg))
+@node_rule(Mul, Neg, some=(Dot, BatchedDot, Mul, Neg), tags=["finite_math"])
 def scaled_product(node, context):
     """A result that is a multiple of a product: BLAS multiplies by the scalar on the way.
 
