@@ -22,7 +22,7 @@ PACKAGES = ["core", "compile", "debug", "viz", "magics"]
 
 # Within core, modules of one line may import each other in any one direction.
 CORE = [
-    ["types", "source", "errors", "collecting"],
+    ["lazy", "types", "source", "errors", "collecting"],
     ["graph"],
     ["walks", "op"],
     ["replacing"],

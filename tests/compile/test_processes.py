@@ -99,3 +99,35 @@ def test_no_descriptor_is_left_open():
         run_all(shell("exit 1", "sleep 60"), None, 10, jobs=2)
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)
+def test_a_forked_process_takes_no_output_along():
+    """What a compiler prints ends with the compiler, whoever was forked meanwhile."""
+    wait, go_on = os.pipe()
+    texts = []
+    thread = threading.Thread(
+        target=lambda: texts.extend(run_all(shell("echo a") * 100, None, 60))
+    )
+    thread.start()
+    children = []
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            os.close(go_on)
+            os.read(wait, 1)  # Until the parent has closed its end.
+            os._exit(0)
+        children.append(child)
+        time.sleep(0.003)
+
+    thread.join(60)
+    ended = not thread.is_alive()
+    os.close(go_on)
+    for child in children:
+        os.waitpid(child, 0)
+    os.close(wait)
+    thread.join(60)
+
+    assert ended and texts == ["a\n"] * 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from workbench.compile.c.toolchain import (
     find_compiler,
     warn_once,
 )
+from workbench.compile.cache import Cache
 from workbench.config import config
 from workbench.core.errors import CompileError, CompilerWarning
 
@@ -119,6 +121,24 @@ def test_a_library_that_does_not_load_is_compiled_again(monkeypatch):
 
     assert not build(SOURCE, "f").hit
     assert len(calls) == 3
+
+
+@needs_compiler
+def test_what_others_remove_and_put_back_is_left_to_them(monkeypatch):
+    """Where there are no locks, several take an entry of the others for a damaged one."""
+    real, calls = ctypes.CDLL, []
+
+    def load(path, *rest):
+        calls.append(path)
+        if len(calls) <= 5:
+            shutil.rmtree(Path(path).parent)
+        return real(path, *rest)
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr(Cache, "discard", lambda *_: pytest.fail("removes a new one"))
+
+    assert answer(build(SOURCE, "f")) == 42
+    assert len(calls) == 6
 
 
 @needs_compiler

@@ -16,13 +16,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from workbench.compile.context import Context
 from workbench.compile.matching import COMMUTATIVE, build, could_be, match
 from workbench.compile.matching import outline as outline
 from workbench.core.graph import Apply, Variable, as_variable, graph_inputs
+from workbench.core.lazy import lazy
 from workbench.core.op import Op
 from workbench.core.ops.ufunc import kind, pad_left
 from workbench.core.types import TensorType
@@ -87,7 +87,7 @@ class Identity:
     right: Variable
     kinds: str
 
-    @cached_property
+    @lazy
     def _operands(self) -> list[tuple[type, str]]:
         """For each operand of the left side what it looks like, and the kinds of a wildcard."""
         assert self.left.owner is not None

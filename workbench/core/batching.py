@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, overload
 
 from workbench.core import source
@@ -29,6 +28,7 @@ from workbench.core.graph import (
     rebuild,
     toposort,
 )
+from workbench.core.lazy import lazy
 from workbench.core.op import Op, Size
 from workbench.core.ops.shape import (
     BroadcastTo,
@@ -355,7 +355,7 @@ class Batch:
         """The number of additional axes of the outputs."""
         return max(map(self.extra, range(len(self.inputs))))
 
-    @cached_property
+    @lazy
     def leading(self) -> Leading:
         """The additional axes that the inputs have together."""
         return Leading.of(list(zip(self.node.inputs, self.inputs, strict=True)))

@@ -14,7 +14,6 @@ Read next: :mod:`workbench.core.op`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ import numpy as np
 from workbench.config import config
 from workbench.core import source
 from workbench.core.errors import DTypeError, NumberRangeError, ShapeError
+from workbench.core.lazy import lazy
 from workbench.core.types import Array, TensorType
 
 if TYPE_CHECKING:
@@ -153,11 +153,11 @@ class Constant(Variable):
         """Equal for constants that may be merged: dtype, shape and every bit."""
         return self._signature
 
-    @cached_property
+    @lazy
     def _signature(self) -> tuple[Any, ...]:
         return (self.dtype, self.data.shape, self.data.tobytes())
 
-    @cached_property
+    @lazy
     def uniform(self) -> Any:
         """The number that every element is, bit for bit; None where they differ or are none."""
         flat = self.data.reshape(-1)

@@ -16,10 +16,10 @@ import shutil
 import subprocess
 import sys
 import warnings
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workbench.core.lazy import lazy
 from workbench.core.printing import plain
 from workbench.viz.facts import Facts, facts
 from workbench.viz.picture import COLOURS, INK, MUTED, RED, RULE, svg
@@ -50,7 +50,7 @@ class Picture:
         self.dot = dot
         self._scene = drawn
 
-    @cached_property
+    @lazy
     def svg(self) -> str:
         program = find_program()
         if len(self._scene.boxes) > MOST_BOXES:

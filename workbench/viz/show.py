@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 from workbench.core.graph import Variable, graph_inputs
+from workbench.core.lazy import lazy
 from workbench.core.printing import plain
 from workbench.viz.facts import Facts, facts
 from workbench.viz.html import bundle, figure, static_svg
@@ -53,12 +53,12 @@ class Panel:
         self.options = options or {}
         self.note = plain(note)
 
-    @cached_property
+    @lazy
     def facts(self) -> list[Facts]:
         """The facts of each target."""
         return [facts(target) for target in self.targets]
 
-    @cached_property
+    @lazy
     def widget(self) -> Any:
         """The interactive view."""
         data = payload(self.targets, self.facts, self.note)
@@ -121,7 +121,7 @@ class Panel:
             )
         return list(dict.fromkeys(keys))
 
-    @cached_property
+    @lazy
     def _variables(self) -> dict[str, tuple[Variable, ...]]:
         found: dict[str, tuple[Variable, ...]] = {}
         for target in self.targets:

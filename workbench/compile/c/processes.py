@@ -4,6 +4,10 @@ One thread reads what all of them print and sees them end; so an interrupt arriv
 and here all are killed. A compiler is several processes (driver, compiler, assembler,
 linker), so each is started as the leader of a group, and the group is killed.
 
+While one is started, this process holds the ends of pipes that only the compiler is to
+have. A fork at that moment would take copies of them along, and what the compiler prints
+would end only when the forked process does; so a fork waits until it has been started.
+
 Read next: `workbench.compile.c.toolchain`, which says what is run.
 """
 
@@ -14,6 +18,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +29,13 @@ from threading import Event
 from workbench.core.errors import CompileError
 
 __all__ = ["Stopped", "failure_text", "printable", "run", "run_all"]
+
+_starting = threading.Lock()
+os.register_at_fork(
+    before=_starting.acquire,
+    after_in_parent=_starting.release,
+    after_in_child=_starting.release,
+)
 
 PATIENCE = 0.05  # Seconds between two looks at whether the work was called off.
 MOST_OUTPUT = 1 << 16  # Bytes that are kept of what one process prints.
@@ -183,15 +195,16 @@ def _start(
     seconds: float,
 ) -> _Process:
     try:
-        popen = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with _starting:
+            popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
     except OSError as error:
         raise CompileError(
             failure_text(command, "it cannot be started", str(error))

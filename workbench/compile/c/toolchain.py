@@ -54,6 +54,9 @@ __all__ = [
 ]
 
 ABI = Path(__file__).with_name("abi.h")
+ATTEMPTS = (
+    10  # To load what others, who do not see each other, may put there and remove.
+)
 KEY_FORMAT = 1  # Counts changes of how a program is built that the key does not show.
 
 COMMON_FLAGS = (
@@ -292,7 +295,7 @@ def build(
             raise CompileError(failure_text(command, status, ""))
 
     key = key_of(compiler, command, source)
-    for last in (False, False, True):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             entry = tools.cache.fetch(key, make)
         except OSError as error:
@@ -302,10 +305,11 @@ def build(
         try:
             library = ctypes.CDLL(str(entry.path / "program.so"))
         except OSError as error:
-            # Another process may have replaced or removed it since.
+            # Another process may have removed it since, and may just be replacing it.
             gone = not (entry.path / "program.so").exists()
-            tools.cache.discard(entry)
-            if last or not (entry.hit or gone):
+            if not gone:
+                tools.cache.discard(entry)
+            if attempt == ATTEMPTS or not (entry.hit or gone):
                 raise CompileError(_not_loaded(name, error)) from error
         else:
             break
