@@ -106,6 +106,8 @@ CORE = [
     ["derivatives"],
     ["ops.blockwise"],
     ["ops.bodies", "ops.overrides"],
+    ["ops.scan_derivatives"],
+    ["ops.scan"],
     ["ops.blocks"],
     [""],
 ]

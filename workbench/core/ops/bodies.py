@@ -32,6 +32,8 @@ class Body:
     ----------
     inputs, outputs
         Variables that occur nowhere else.
+    order
+        The operations between them, each after those it needs.
     connected
         For each input, through which outputs a gradient reaches it.
     derived
@@ -42,6 +44,7 @@ class Body:
         own = [Variable(v.type, v.name) for v in inputs]
         self.inputs = own
         self.outputs = replace_nodes(outputs, dict(zip(inputs, own, strict=True)))
+        self.order = toposort(self.outputs, self.inputs)
         self.connected = _connections(self.inputs, self.outputs)
         self.key = structure(self.inputs, self.outputs)
         self.hash = hash(self.key)
@@ -69,7 +72,7 @@ class Body:
         """
         made_for = source.origin_here()
         mapping = dict(zip(self.inputs, inputs, strict=True))
-        for node in toposort(self.outputs, self.inputs):
+        for node in self.order:
             origin = replace(made_for, place=node.origin.place or made_for.place)
             with source.made_for(origin):
                 made = node.op.make_node(*(mapping.get(v, v) for v in node.inputs))
