@@ -253,55 +253,50 @@ def _softmax_family(n: int, k: int) -> list[Workload]:
     backward = Least(*_traffic(2 * elements, elements), exp=elements)
     small = elements < 10**6
     target = Target(0.6, 0.3) if small else Target(1.0, 0.85)
+
+    def value(function: str, name: str) -> Workload:
+        return Workload(
+            f"{function.replace('_', '')}-{size}",
+            f"{name} of rows, {size}",
+            "value",
+            lambda peer, z: getattr(peer, function)(z),
+            _scores(n, k),
+            target=target,
+            least=forward,
+        )
+
+    def gradient(name: str, expression: maths.Expression, **rest: Any) -> Workload:
+        return Workload(
+            f"{name.replace('-', '')}-grad-{size}",
+            f"{name} with gradient, {size}",
+            "gradient",
+            expression,
+            wrt=("z",),
+            **rest,
+        )
+
+    weighed = {
+        "inputs": _scores(n, k, weights=True),
+        "target": target,
+        "least": backward,
+    }
     return [
-        Workload(
-            f"softmax-{size}",
-            f"softmax of rows, {size}",
-            "value",
-            lambda peer, z: peer.softmax(z),
-            _scores(n, k),
-            target=target,
-            least=forward,
+        value("softmax", "softmax"),
+        gradient(
+            "softmax", maths.softmax_seen, by_hand=by_hand.softmax_slope, **weighed
         ),
-        Workload(
-            f"softmax-grad-{size}",
-            f"softmax with gradient, {size}",
-            "gradient",
-            maths.softmax_seen,
-            _scores(n, k, weights=True),
-            by_hand=by_hand.softmax_slope,
-            wrt=("z",),
-            target=target,
-            least=backward,
-        ),
-        Workload(
-            f"logsoftmax-{size}",
-            f"log-softmax of rows, {size}",
-            "value",
-            lambda peer, z: peer.log_softmax(z),
-            _scores(n, k),
-            target=target,
-            least=forward,
-        ),
-        Workload(
-            f"logsoftmax-grad-{size}",
-            f"log-softmax with gradient, {size}",
-            "gradient",
+        value("log_softmax", "log-softmax"),
+        gradient(
+            "log-softmax",
             maths.log_softmax_seen,
-            _scores(n, k, weights=True),
             by_hand=by_hand.log_softmax_slope,
-            wrt=("z",),
-            target=target,
-            least=backward,
+            **weighed,
         ),
-        Workload(
-            f"crossentropy-grad-{size}",
-            f"cross-entropy with gradient, {size}",
-            "gradient",
+        gradient(
+            "cross-entropy",
             lambda peer, z, y: peer.cross_entropy(z, y),
-            _scores(n, k, classes=True),
+            inputs=_scores(n, k, classes=True),
             by_hand=by_hand.cross_entropy_slope,
-            wrt=("z",),
             target=Target(0.6, 0.3) if small else Target(0.5, 0.3),
             least=forward,
         ),

@@ -1,4 +1,6 @@
-"""Calls a function that uses threads in child processes; run by ``tests/compile/test_forks.py``.
+"""Forks for tests; as a program, calls of a function that uses threads in child processes.
+
+``tests/compile/test_forks.py`` runs it:
 
 ``python -m tests.forks fork 4 60`` calls it here, then in 4 children at a time, each begun by
 ``fork`` (or ``spawn``, ``forkserver``), some of them while another thread is in the call. Every
@@ -6,6 +8,8 @@ child must answer within 60 seconds.
 """
 
 import multiprocessing
+import os
+import signal
 import sys
 import threading
 import time
@@ -19,6 +23,19 @@ from workbench.config import config
 
 SIZE = 300_000
 AT_ONCE = 4
+
+
+def exit_status(pid, seconds=20):
+    """The exit status of a child, which is killed when it takes too long."""
+    last = time.monotonic() + seconds
+    while time.monotonic() < last:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "hangs"
 
 
 def stepping():

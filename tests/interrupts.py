@@ -16,6 +16,9 @@ import workbench as wb
 import workbench.tensor as T
 from workbench.compile.c import runner
 
+MODES = ["FAST_RUN", "cffi", "FAST_COMPILE", "None"]
+"""Modes of functions; ``cffi`` is FAST_RUN through the runner that needs no Python headers."""
+
 
 def counters(mode, size):
     """The function, and the variables it counts up."""

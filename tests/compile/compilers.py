@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from workbench.compile.c.toolchain import find_compiler
 
 
-def wrapper(folder: Path, before: str) -> str:
+def script(folder: Path, before: str) -> str:
     """The path of a script that does `before`, in shell, and then runs the real compiler."""
     real = find_compiler()
     assert real is not None
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cc"
-    path.write_text(
-        f'#!/bin/sh\nif [ "$1" != --version ]; then\n{before}\nfi\n'
-        f'exec {real.path} "$@"\n'
-    )
+    path.write_text(f'#!/bin/sh\n{before}\nexec {real.path} "$@"\n')
     path.chmod(0o755)
     return str(path)
+
+
+def wrapper(folder: Path, before: str) -> str:
+    """A compiler that does `before`, in shell, whenever it is asked for more than its version."""
+    return script(folder, f'if [ "$1" != --version ]; then\n{before}\nfi')
+
+
+def claiming(folder: Path, version: str) -> str:
+    """A compiler that says it is of another version."""
+    return script(folder, f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi')
 
 
 def noting(folder: Path, notes: Path) -> str:
@@ -45,3 +53,12 @@ def has_ended(pid: int) -> bool:
         return ") Z " in state.read_text()
     except OSError:
         return True
+
+
+def soon_ended(pids: Path) -> bool:
+    """Whether all processes that a file notes are gone within two seconds."""
+    for _ in range(200):
+        if all(has_ended(int(pid)) for pid in pids.read_text().split()):
+            return True
+        time.sleep(0.01)
+    return False

@@ -15,7 +15,7 @@ import pytest
 
 import workbench as wb
 import workbench.tensor as T
-from tests.compile.compilers import has_ended, waiting, wrapper
+from tests.compile.compilers import soon_ended, waiting, wrapper
 from workbench.compile.background import Job
 from workbench.compile.c import toolchain
 from workbench.compile.c.runner import _extension
@@ -279,12 +279,7 @@ def test_a_process_that_ends_leaves_no_compiler(tmp_path):
         env={**os.environ, "WORKBENCH_CACHE_DIR": config.cache_dir},
     )
 
-    for _ in range(200):
-        if all(has_ended(int(pid)) for pid in pids.read_text().split()):
-            break
-        time.sleep(0.01)
-    else:
-        pytest.fail("a compiler still runs")
+    assert soon_ended(pids), "a compiler still runs"
     assert not list((tmp_path / "modules").glob("tmp-*"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compile.compilers import claiming
 from tests.compile.crew import counting
 from workbench.compile import cache as cache_module
 from workbench.compile.c import toolchain
@@ -24,18 +25,7 @@ needs_compiler = pytest.mark.skipif(
 nightly = pytest.mark.nightly
 ROOT = Path(__file__).parents[2]
 SOURCE = "int answer(void) { return 42; }\n"
-
-
-def wrapper(folder, version="gcc (Debian) 12.2.0\nFree Software Foundation"):
-    """The real compiler behind another path and version."""
-    folder.mkdir()
-    path = folder / "cc"
-    path.write_text(
-        f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{version}"; exit 0; fi\n'
-        f'exec {find_compiler().path} "$@"\n'
-    )
-    path.chmod(0o755)
-    return str(path)
+VERSION = "gcc (Debian) 12.2.0\nFree Software Foundation"
 
 
 def without(*names):
@@ -46,11 +36,11 @@ def without(*names):
 def test_nothing_is_found_that_another_machine_or_compiler_made(tmp_path, monkeypatch):
     """Every two of ten settings: 45 pairs, none of which may share an entry."""
     ours = cpu_features()
-    one = wrapper(tmp_path / "one")
+    one = claiming(tmp_path / "one", VERSION)
     settings = {
         "as it is": ({"cc": one}, ours),
-        "another path": ({"cc": wrapper(tmp_path / "two")}, ours),
-        "another version": ({"cc": wrapper(tmp_path / "three", "gcc 13.1.0")}, ours),
+        "another path": ({"cc": claiming(tmp_path / "two", VERSION)}, ours),
+        "another version": ({"cc": claiming(tmp_path / "three", "gcc 13.1.0")}, ours),
         "a flag": ({"cc": one, "cflags": "-O1"}, ours),
         "two flags": ({"cc": one, "cflags": "-O1 -g"}, ours),
         "flags in another order": ({"cc": one, "cflags": "-g -O1"}, ours),

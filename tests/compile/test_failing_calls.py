@@ -5,20 +5,9 @@ import pytest
 
 import workbench as wb
 import workbench.tensor as T
-from workbench.compile.c import runner
 from workbench.core.ops.checks import assert_op
 
-MODES = ["FAST_RUN", "cffi", "FAST_COMPILE", "None"]
 N = 6
-
-
-@pytest.fixture(params=MODES)
-def mode(request, monkeypatch):
-    """A mode, or FAST_RUN called through the runner that needs no Python headers."""
-    if request.param == "cffi":
-        monkeypatch.setattr(runner, "_extension", lambda: None)
-        return "FAST_RUN"
-    return request.param
 
 
 @wb.as_op([T.dvector(), T.lscalar()], T.dvector(), infer_shape=lambda n, s: [s[0]])

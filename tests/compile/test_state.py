@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -16,24 +15,16 @@ import pytest
 import workbench as wb
 import workbench.tensor as T
 from tests.crowds import in_threads
+from tests.forks import exit_status
+from tests.interrupts import MODES
 from workbench.compile.c import runner, toolchain
 from workbench.compile.c.cffi_runner import CffiRunner
 from workbench.config import config
 from workbench.core.errors import CompilerWarning, OutOfRangeError, ShapeError
 
 ROOT = Path(__file__).parents[2]
-MODES = ["FAST_RUN", "cffi", "FAST_COMPILE", "None"]
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-
-
-@pytest.fixture(params=MODES)
-def mode(request, monkeypatch):
-    """A mode, or FAST_RUN called through the runner that needs no Python headers."""
-    if request.param == "cffi":
-        monkeypatch.setattr(runner, "_extension", lambda: None)
-        return "FAST_RUN"
-    return request.param
 
 
 # --- interrupts --------------------------------------------------------------------------
@@ -175,21 +166,8 @@ def test_a_forked_child_answers(mode):
         children.append(pid)
 
     assert first == 3600
-    assert [ended(pid) for pid in children] == [0, 0]
+    assert [exit_status(pid) for pid in children] == [0, 0]
     assert w.get_value()[0, 1] == 1
-
-
-def ended(pid, seconds=20):
-    """The exit status of a child, which is killed when it takes too long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "hangs"
 
 
 # --- without a compiler, without a cache -------------------------------------------------

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.crowds import in_threads
+from tests.forks import exit_status
 from tests.programs import ADD_ONE, allocate, runner
 from workbench.compile.c import threads
 from workbench.compile.c.toolchain import find_compiler
@@ -558,16 +559,3 @@ def test_a_child_of_a_fork_has_threads_of_its_own(kind):
 
     assert (f(x).reshape(-1, 3)[:, 0] == 1).all()
     assert [exit_status(pid) for pid in children] == [0] * 4
-
-
-def exit_status(pid, seconds=20):
-    """The exit status of a child, which is killed when it takes too long."""
-    last = time.monotonic() + seconds
-    while time.monotonic() < last:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "hangs"

@@ -2,13 +2,12 @@
 
 import gzip
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from workbench.datasets import DatasetError, mnist
+from workbench.datasets import DatasetError, files, mnist
 from workbench.datasets.mnist import FOLDER, _read_idx
 
 DATA = Path(__file__).parents[2] / FOLDER
@@ -82,8 +81,7 @@ def test_folder_is_found_beside_the_package_from_anywhere(tmp_path, monkeypatch)
 
 def test_missing_folder_says_where_it_looked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    module = sys.modules[mnist.__module__]
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "a/b/c.py"))
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "a/b/c.py"))
 
     with pytest.raises(DatasetError) as caught:
         mnist()

@@ -5,6 +5,8 @@ machine, and a class room may be offline. A file that is missing or damaged is a
 `DatasetError`, which says what is wrong and where to get a good one.
 """
 
-from workbench.datasets.mnist import DatasetError, Examples, Splits, mnist
+from workbench.datasets import text
+from workbench.datasets.files import DatasetError
+from workbench.datasets.mnist import Examples, Splits, mnist
 
-__all__ = ["DatasetError", "Examples", "Splits", "mnist"]
+__all__ = ["DatasetError", "Examples", "Splits", "mnist", "text"]

