@@ -20,6 +20,7 @@ import numpy as np
 
 from workbench.core.graph import Apply, Constant, Variable, graph_inputs, toposort
 from workbench.core.op import Composite, Elementwise, Op
+from workbench.core.ops.convolution import Conv, ConvFilters, ConvInputs
 from workbench.core.ops.elementwise import (
     Abs,
     Ceil,
@@ -34,7 +35,7 @@ from workbench.core.ops.elementwise import (
     Trunc,
 )
 from workbench.core.ops.gathering import Put
-from workbench.core.ops.linalg import Dot
+from workbench.core.ops.linalg import Dot, Gemm, ScaledDot
 from workbench.core.ops.mathematics import (
     Cosh,
     Exp,
@@ -162,6 +163,16 @@ EXACT: tuple[type[Op], ...] = (
 )
 # Ops that take one of several zeros, whose sign NumPy itself does not promise.
 CHOOSING: tuple[type[Op], ...] = (Maximum, Minimum, Max, Min, Sum)
+# Ops that add terms in an order of their own.
+SUMMING: tuple[type[Op], ...] = (
+    Sum,
+    Dot,
+    ScaledDot,
+    Gemm,
+    Conv,
+    ConvInputs,
+    ConvFilters,
+)
 # Ops that overflow or vanish where a stable form would not.
 EXPONENTIAL: tuple[type[Op], ...] = (Exp, Exp2, Expm1, Sinh, Cosh, Sigmoid, Pow)
 
@@ -223,7 +234,7 @@ def _disturb(
     eps = float(np.finfo(result.dtype).eps)
     noise = rng.uniform(-1, 1, result.shape)
     # Which zero is chosen is open, and so is whether a sum of zeros starts from 0.
-    if isinstance(op, CHOOSING) or isinstance(op, Sum | Dot):
+    if isinstance(op, CHOOSING) or isinstance(op, SUMMING):
         flipped = np.where(extreme | (rng.random(result.shape) < 0.5), -result, result)
         result = np.where(result == 0, flipped, result)
     if isinstance(op, Sum):
@@ -237,6 +248,10 @@ def _disturb(
     elif isinstance(op, BatchedDot):
         x, y = (np.abs(v.astype("float64")) for v in inputs)
         away = noise * 8 * x.shape[-1] * eps * np.matmul(x, y)
+    elif isinstance(op, Conv | ConvInputs | ConvFilters):
+        wide = [np.abs(v.astype("float64")) if v.ndim else v for v in inputs]
+        n = min(wide[0].size, wide[1].size)
+        away = noise * 8 * n * eps * op.reference(*wide)
     elif isinstance(op, PutSlice | Put) and op.add:
         away = noise * ULPS * eps * np.abs(result.astype("float64"))
     elif isinstance(op, Prod):
@@ -255,7 +270,7 @@ def _disturb(
         return [result]
     moved = (result + away).astype(result.dtype)
     moved = np.where(np.isfinite(moved) & (result != 0), moved, result)
-    if isinstance(op, Sum | Dot):
+    if isinstance(op, SUMMING):
         moved = np.where((result == 0) & (away != 0), away, moved)
     if isinstance(op, EXPONENTIAL):
         moved = _at_the_edge(moved, inputs, rng, extreme)

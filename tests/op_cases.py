@@ -8,10 +8,13 @@ it, one for each part of the language. :mod:`tests.core.test_ops` and
 from tests.cases.barriers import BARRIERS
 from tests.cases.base import Case
 from tests.cases.blocks import BLOCKS
+from tests.cases.convolution import CONVOLUTION
 from tests.cases.elementwise import ELEMENTWISE
 from tests.cases.indexing import INDEXING
 from tests.cases.linalg import LINALG
+from tests.cases.normalization import NORMALIZATION
 from tests.cases.others import OTHERS
+from tests.cases.pooling import POOLING
 from tests.cases.random import RANDOM
 from tests.cases.reduction import REDUCTION
 from tests.cases.shape import SHAPE
@@ -31,5 +34,8 @@ CASES: list[Case] = [
     *LINALG,
     *OTHERS,
     *BLOCKS,
+    *NORMALIZATION,
+    *POOLING,
     *SORTING,
+    *CONVOLUTION,
 ]

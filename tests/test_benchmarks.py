@@ -1,6 +1,7 @@
 """The benchmarks run, check and print; how fast anything is, is not asked here."""
 
 import json
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -23,11 +24,13 @@ from benchmarks.peers import NumPy
 from benchmarks.peers.base import NotForThisPeerError
 from benchmarks.peers.limit import Limit
 from benchmarks.process import PeerError, Process
+from benchmarks.rows import Target
 from benchmarks.serve import Server
 from benchmarks.tables import Table, markdown
-from benchmarks.workloads import LOGREG, PLUS_ONE, STARTS, WORKLOADS, Target
+from benchmarks.workloads import LOGREG, PLUS_ONE, STARTS, WORKLOADS
 
-SMALL = [w for w in WORKLOADS if "4096" not in w.title and "10^7" not in w.title]
+LARGE = ("4096", "10^7", "10^6", "hidden 256")
+SMALL = [w for w in WORKLOADS if not any(size in w.title for size in LARGE)]
 GRAPHS = [s.workload for s in STARTS if s.row in ("cold-100", "cold-1000")]
 
 
@@ -98,6 +101,35 @@ def test_the_step_in_numpy_goes_down_the_gradient():
 
     assert losses[0] == pytest.approx(np.log(10), rel=1e-6)
     assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize("name", ["lstm-50", "lstm-50-joined"])
+def test_the_step_of_an_lstm_in_numpy_goes_down_the_gradient(name):
+    (lstm,) = (w for w in WORKLOADS if w.name == name)
+    arrays = {**lstm.inputs(), **lstm.state()}
+
+    first, second = (lstm.by_hand(*arrays.values(), rate=0.1) for _ in range(2))
+
+    mean_length = arrays["mask"].sum(axis=0).mean()
+    assert first == pytest.approx(mean_length * np.log(84), rel=0.02)
+    assert second < first
+
+
+def test_gates_side_by_side_learn_what_gates_apart_do():
+    apart, joined = (
+        next(w for w in WORKLOADS if w.name == name)
+        for name in ("lstm-50", "lstm-50-joined")
+    )
+    arrays = [{**w.inputs(), **w.state()} for w in (apart, joined)]
+
+    losses = [
+        [w.by_hand(*each.values(), rate=0.1) for _ in range(2)]
+        for w, each in zip((apart, joined), arrays, strict=True)
+    ]
+
+    assert losses[0] == losses[1]
+    beside = np.concatenate([arrays[0][f"U{gate}"] for gate in "ifos"], axis=1)
+    np.testing.assert_allclose(beside, arrays[1]["U"], rtol=1e-6)
 
 
 def test_a_limit_is_a_time_for_rows_that_have_one():
@@ -213,6 +245,25 @@ def test_a_warm_start_asks_for_the_cold_one_that_fills_the_cache():
 
 
 # --- tables --------------------------------------------------------------------------
+
+
+def test_memory_is_what_a_process_grows_by_in_a_loop():
+    (row,) = measure(Setting({"numpy": sys.executable}), lambda r: r == "memory-lstm")
+
+    (one,) = row
+    # At least the four gates of all steps are there at once.
+    assert one.unit == "MiB" and one.samples[0] > 1000 * 100 * 4 * 50 * 4 / 2**20
+
+
+def test_calls_may_be_timed_by_the_processor_time_they_take():
+    waits = "from benchmarks.peers.base import Job, time; print(Job(%s).seconds(1))"
+    setting = Setting({}, clock="cpu")
+    command = [sys.executable, "-c", waits % "lambda: time.sleep(0.2)"]
+    environment = setting.place(1, Path()).environment()
+
+    slept = subprocess.run(command, env=environment, capture_output=True, check=True)
+
+    assert float(slept.stdout) < 0.1
 
 
 def test_a_run_prints_a_row_and_writes_every_sample(tmp_path, capsys):

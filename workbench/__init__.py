@@ -31,9 +31,9 @@ from workbench.compile.refusals import refused
 from workbench.compile.rewrite import identity, node_rule
 from workbench.compile.rewriting import rewrite_graph
 from workbench.compile.rules import add_rule, remove_rule
-from workbench.compile.updates import OrderedUpdates
 from workbench.config import config
 from workbench.core.batching import vectorize, vectorize_graph
+from workbench.core.checkpoints import scan_checkpoints
 from workbench.core.derivatives import (
     Lop,
     Rop,
@@ -74,8 +74,11 @@ from workbench.core.graph import (
     shared,
     toposort,
 )
+from workbench.core.loop_forms import foldl, foldr, map, reduce, while_loop
+from workbench.core.loop_steps import until
 from workbench.core.op import Elementwise, Op, Opaque
 from workbench.core.ops.blocks import OpFromGraph
+from workbench.core.ops.control import ifelse
 from workbench.core.printing import pp
 from workbench.core.replacing import (
     clone,
@@ -85,7 +88,9 @@ from workbench.core.replacing import (
     is_same_graph,
 )
 from workbench.core.saving import UntrustedFileError, dump, load
+from workbench.core.scanning import scan
 from workbench.core.types import TensorType
+from workbench.core.updates import OrderedUpdates
 from workbench.core.walks import (
     applys_between,
     explicit_graph_inputs,

@@ -4,10 +4,19 @@ import numpy as np
 from scipy import special
 
 import workbench.tensor as T
-from tests.cases.base import FLOATS, Case, Places, one
-from workbench.core.ops import creation, nnet
+from tests.cases.base import ALL, FLOATS, Case, Places, Values, flags, one
+from workbench.core.ops import control, creation, nnet
 
 OTHERS = [
+    Case(
+        control.IfElse,
+        control.ifelse,
+        np.where,
+        (((), (3, 4), (3, 4)), ((), (0,), (0,)), ((), (), ())),
+        ALL,
+        (flags, Values(), Values()),
+        (1, 2),
+    ),
     Case(
         creation.ARange,
         T.arange,

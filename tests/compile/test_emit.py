@@ -6,6 +6,7 @@ import numpy as np
 
 import workbench as wb
 import workbench.tensor as T
+from workbench.compile.c.statements import Line, shown
 
 x, y = T.fmatrix("x"), T.lvector("y")
 W, b = (
@@ -27,17 +28,37 @@ def test_source_of_logistic_regression(golden):
     )
 
 
-def test_every_line_that_computes_says_the_users_line():
+def test_every_line_that_computes_knows_the_users_line():
     train = wb.function([x, y], loss, updates=updates)
 
     computing = [
         line
-        for line in train.source.splitlines()
-        if re.search(r"\bexpf|logf|wb_matmul", line)
+        for line in train.program.text.lines
+        if re.search(r"\bexpf|logf|wb_matmul", line.code)
     ]
 
-    assert computing
-    assert all("test_emit.py:" in line for line in computing)
+    assert len(computing) == 4
+    assert all("test_emit.py:" in line.place for line in computing)
+
+
+def test_the_users_line_is_shown_where_it_changes():
+    lines = [
+        Line("static int k0(wb_call *c) {"),
+        Line("  v1 = x;", "one", (), "cell 1"),
+        Line("  v2 = x;", "two", (), "cell 1"),
+        Line("  v3 = x;"),
+        Line("  v4 = x;", "four", (), "cell 2"),
+        Line("  v5 = x;", "five", (), "cell 1"),
+        Line("}"),
+        Line("  v6 = x;", "six", (), "cell 1"),
+    ]
+
+    notes = [line.partition("  // ")[2] for line in shown(lines).splitlines()]
+
+    assert notes == [
+        *("", "one | cell 1", "two", "", "four | cell 2", "five | cell 1", ""),
+        "six | cell 1",  # a function is read on its own
+    ]
 
 
 def test_every_optimised_operation_has_a_line_or_is_inline():
@@ -64,7 +85,7 @@ def test_kernels_know_their_lines():
             text[first - 1].startswith(f"static int {kernel.name}")
             or "settle" in text[first - 1]
         )
-        assert text[last - 1] == "}"
+        assert text[last - 1].endswith("}")
 
 
 def test_moving_the_cell_does_not_change_what_is_compiled():

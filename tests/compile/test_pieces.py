@@ -17,7 +17,7 @@ import pytest
 
 import workbench as wb
 import workbench.tensor as T
-from tests.compile.compilers import has_ended, noting, waiting, wrapper
+from tests.compile.compilers import noting, soon_ended, waiting, wrapper
 from workbench.compile.c import modules
 from workbench.compile.c.modules import shares
 from workbench.compile.c.pieces import Piece, cut
@@ -324,11 +324,6 @@ def test_an_interrupt_ends_all_compilers(tmp_path):
         process.kill()
         process.wait()
 
-    for _ in range(200):
-        if all(has_ended(int(pid)) for pid in pids.read_text().split()):
-            break
-        time.sleep(0.01)
-    else:
-        pytest.fail("a compiler still runs")
+    assert soon_ended(pids), "a compiler still runs"
     assert len(pids.read_text().split()) == 2
     assert not list((tmp_path / "cache").glob("tmp-*"))

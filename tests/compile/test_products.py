@@ -139,7 +139,7 @@ UPDATES = {
     "two products": (
         (5, 5),
         ((5, 3), (3, 5)),
-        lambda w, x, y: w + T.dot(x, y) - 2 * T.dot(y.T, x.T),
+        lambda w, x, y: w + T.dot(x, y) - 2 * T.dot(y.T, y),
         2,
     ),
     "batch": (

@@ -6,7 +6,7 @@ import pytest
 import workbench as wb
 import workbench.tensor as T
 from tests.fuzz import complaint, random_graph, together
-from workbench.compile.c import emit
+from workbench.compile import ranges
 from workbench.compile.c.toolchain import find_compiler
 from workbench.config import config
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def smallest_ranges(monkeypatch):
-    monkeypatch.setattr(emit, "WORTH", 1)
+    monkeypatch.setattr(ranges, "WORTH", 1)
 
 
 @pytest.mark.parametrize("first", [40_000, 40_025])

@@ -298,6 +298,23 @@ def test_cheap_value_is_computed_by_each_reader():
     assert len(plan.stored) == 3
 
 
+def test_no_reader_is_said_to_read_what_it_computes_itself():
+    x, w = T.matrix("x"), T.matrix("w")
+    h = T.tanh(x)
+    slope = 1 - h * h
+
+    plan = schedule([x, w], [h, T.dot(h, w) * slope])
+
+    inline = [node for node in plan.nodes if plan.role(node) == "inline"]
+    assert "sub" in [str(node.op) for node in inline]
+    looped = [node for node in plan.nodes if plan.role(node) == "loops"]
+    handed = [node for node in plan.nodes if plan.role(node) == "library"]
+    read = {r.variable for node in looped for r in plan.reads(node)}
+    read |= {v for node in handed for v in plan.handed(node).all}
+    assert "tanh" in [str(v.owner.op) for v in read if v.owner]
+    assert not read & {node.output for node in inline}
+
+
 @pytest.mark.parametrize("rows", [0, 1, 5])
 @pytest.mark.parametrize("columns", [1, 2, 15, 16, 17, 40])
 def test_row_kernels_hold_for_every_length(rows, columns):

@@ -9,6 +9,7 @@ Every arrow is a function from one value to the next, and every value is kept in
 - :mod:`~workbench.compile.rule`, :mod:`~workbench.compile.context`,
   :mod:`~workbench.compile.rewrite` and ``rules/``: equal, better graphs;
   :mod:`~workbench.compile.refusals`: why not.
+- :mod:`~workbench.compile.branches`: what only a branch needs, which is run or not.
 - :mod:`~workbench.compile.schedule`: which operations share a kernel, and why, by what each
   reads (:mod:`~workbench.compile.tracing`).
 - :mod:`~workbench.compile.lower` and :mod:`~workbench.compile.loops`: kernels as loops;

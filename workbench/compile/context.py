@@ -8,6 +8,7 @@ Read next: :mod:`workbench.compile.rewrite`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,11 @@ from workbench.compile.matching import SMALL
 from workbench.core import source
 from workbench.core.graph import Apply, Constant, Shared, Variable, toposort
 from workbench.core.op import Op, Size, Sizes, settled_sizes
+from workbench.core.ops.bodies import Body
 from workbench.core.ops.shape import BroadcastTo, SizeOf, size_variable
+
+Alike = tuple[tuple[int | tuple[int, int] | None, ...], ...]
+"""For each input of a body, axis by axis, how long it is, or which axis of which input is as long."""
 
 
 @dataclass
@@ -27,6 +32,12 @@ class Context:
     value is for. A rule that asks for something beyond the node and what is below it
     goes through a method that notes so in `looked_around`: it is asked again in the
     next pass.
+
+    Of a graph with loops more is known. `nodes` are its operations; `stands_for` has, for an
+    output of a loop or what stands for it by now, that output in the graph that entered the
+    pass; `is_merged` says whether equal operations of that graph were one. `alike` says which
+    sizes of inputs are equal, for the body of a loop, whose inputs are parts of what is
+    around it; `rewritten` gives a body rewritten by the rules of the pass.
     """
 
     table: dict[Any, Any] = field(default_factory=dict)  # what was merged into what
@@ -36,6 +47,14 @@ class Context:
     results: frozenset[Variable] = frozenset()
     updated: dict[Variable, Shared] = field(default_factory=dict)
     looked_around: bool = False
+    nodes: Sequence[Apply] = ()
+    stands_for: dict[Variable, Variable] = field(default_factory=dict)
+    is_merged: bool = False
+    alike: Mapping[tuple[Variable, int], int | tuple[Variable, int]] = field(
+        default_factory=dict
+    )
+    rewritten: Callable[[Body, Alike], Body] = field(default=lambda body, alike: body)
+    _clients: dict[Variable, list[Apply]] | None = None
 
     # --- why not
 
@@ -52,6 +71,17 @@ class Context:
         """Whether nobody else reads a variable, as far as is known."""
         self.looked_around = True
         return self.readers.get(variable, 1) < 2
+
+    def clients(self, variable: Variable) -> list[Apply | None]:
+        """Who reads a variable of the graph that entered the pass; ``None`` for a caller."""
+        self.looked_around = True
+        if self._clients is None:
+            self._clients = {}
+            for node in self.nodes:
+                for v in dict.fromkeys(node.inputs):
+                    self._clients.setdefault(v, []).append(node)
+        found: list[Apply | None] = [*self._clients.get(variable, ())]
+        return found + [None] * (variable in self.results)
 
     def shared_of(self, variable: Variable) -> Shared | None:
         """The shared variable whose next value this is."""
@@ -109,7 +139,11 @@ class Context:
             for axis, size in enumerate(variable.type.shape)
         )
 
-    def _own_size(self, variable: Variable, axis: int) -> Variable:
+    def _own_size(self, variable: Variable, axis: int) -> Size:
+        same = self.alike.get((variable, axis), (variable, axis))
+        if isinstance(same, int):
+            return same
+        variable, axis = same
         return self.merged(SizeOf(axis)(variable))
 
     def _canonical(self, size: Size) -> Size:

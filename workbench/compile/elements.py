@@ -9,7 +9,7 @@ Read next: :mod:`workbench.compile.lower`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.compile.loops import (
@@ -92,19 +92,33 @@ class SizeTable:
         """Whether one of the sizes is known only when some units have run."""
         return any(not isinstance(s, int) and self.known_after(s) >= 0 for s in sizes)
 
+    def last_reads(self) -> dict[Variable, int]:
+        """For what late sizes are computed from: the last unit after which one is."""
+        found: dict[Variable, int] = {}
+        for size in dict.fromkeys([*self.numbers, *self._asked_for()]):
+            after = self.known_after(size)
+            for variable in self._reads(size) if after >= 0 else ():
+                found[variable] = max(found.get(variable, -1), after)
+        return found
+
     def _find_known_after(self, size: Variable) -> int:
-        latest = -1
+        units = [
+            self.schedule.unit_of.get(v.owner)
+            for v in self._reads(size)
+            if v.owner is not None
+        ]
+        return max((unit.number for unit in units if unit is not None), default=-1)
+
+    def _reads(self, size: Variable) -> Iterator[Variable]:
+        """What is in memory and a size is computed from."""
         tracer = Tracer(self.schedule, ())
         tracer.trace(size, ())
         for read in tracer.found:
-            variable = read.variable
-            node = variable.owner
+            node = read.variable.owner
             if node is not None and isinstance(node.op, SizeOf):
-                variable = self.schedule.base(node.inputs[0])
-                node = variable.owner
-            if node is not None and node in self.schedule.unit_of:
-                latest = max(latest, self.schedule.unit_of[node].number)
-        return latest
+                yield self.schedule.base(node.inputs[0])
+            else:
+                yield read.variable
 
 
 class Lowering:

@@ -116,17 +116,18 @@ class Extents:
             if missing:
                 pending += missing
             else:
-                self._plain_of[pending.pop()] = self._plain_node(node)
+                variable = pending.pop()
+                self._plain_of[variable] = self._plain_node(variable, node)
         found = self._plain_of.get(size)
         return found if found is not None else _number(size)
 
-    def _plain_node(self, node: Apply) -> Size:
+    def _plain_node(self, variable: Variable, node: Apply) -> Size:
         if isinstance(node.op, SizeOf):
             return self._sizes_of(node.inputs[0])[node.op.axis]
         if isinstance(node.op, Copy):
             return self._plain(node.inputs[0])
         if not isinstance(node.op, Elementwise):
-            return node.outputs[0]  # a computed number: it is what it is
+            return variable  # a computed number: it is what it is
         inputs = [self._plain(v) for v in node.inputs]
         values = [v if isinstance(v, int) else known_value(v) for v in inputs]
         if all(v is not None for v in values):

@@ -73,12 +73,16 @@ def as_index(value: Any) -> Index:
 
 @dataclass(eq=False)
 class Let:
-    """``const dtype target = text``: the value of one node, or a step on the way."""
+    """``const dtype target = text``: the value of one node, or a step on the way.
+
+    `inner` are nodes whose values the text computes on the way.
+    """
 
     target: str
     dtype: str
     text: str
     node: Apply | None = None
+    inner: tuple[Apply, ...] = ()
 
 
 @dataclass(eq=False)
@@ -90,6 +94,7 @@ class Load:
     buffer: Variable
     offset: Index
     node: Apply | None = None
+    inner: tuple[Apply, ...] = ()
 
 
 @dataclass(eq=False)
@@ -104,6 +109,7 @@ class Store:
     text: str
     node: Apply | None = None
     place: tuple[Index, ...] = ()
+    inner: tuple[Apply, ...] = ()
 
 
 @dataclass(eq=False)
@@ -138,6 +144,7 @@ class Combine:
     accumulator: Accumulator
     text: str
     at: Index | None = None
+    inner: tuple[Apply, ...] = ()
 
 
 @dataclass(eq=False)
@@ -191,6 +198,28 @@ class Block:
 
 
 Statement = Let | Load | Store | Accumulator | Combine | Round | Check | Leave | Loop
+
+
+def texts_of(statement: Statement) -> list[str]:
+    """The texts of a statement, without those of the statements in a loop."""
+    if isinstance(statement, Let):
+        return [statement.text]
+    if isinstance(statement, Load):
+        return [statement.offset.text]
+    if isinstance(statement, Store):
+        return [statement.text, statement.offset.text]
+    if isinstance(statement, Combine):
+        at = statement.at.text if statement.at is not None else ""
+        return [statement.text, at]
+    if isinstance(statement, Accumulator):
+        return [statement.start]
+    if isinstance(statement, Check):
+        return [statement.bad, statement.a, statement.b]
+    if isinstance(statement, Leave):
+        return [statement.test]
+    if isinstance(statement, Loop):
+        return [statement.size.text]
+    return []
 
 
 def walk(block: Block) -> list[Statement]:

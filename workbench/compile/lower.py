@@ -34,8 +34,9 @@ from workbench.compile.loops import (
     walk,
 )
 from workbench.compile.ranges import cost_of
+from workbench.compile.reductions import is_arg
 from workbench.compile.scalars import extreme
-from workbench.compile.schedule import Schedule, Unit, is_arg
+from workbench.compile.schedule import Schedule, Unit
 from workbench.core.graph import Apply, Variable
 from workbench.core.op import (
     Assembly,
@@ -93,7 +94,7 @@ class Lowered:
     @property
     def can_fail(self) -> bool:
         """Whether a statement may end the call."""
-        return self.unit.role == "host" or any(
+        return self.unit.role in ("host", "nested") or any(
             isinstance(s, Check) for s in walk(self.block)
         )
 

@@ -132,7 +132,7 @@ def reads_of(lowered: Lowered, schedule: Schedule) -> dict[Variable, None]:
     A set has another order in every process, and another program is not in the cache.
     """
     found = [s.buffer for s in walk(lowered.block) if isinstance(s, Load)]
-    if lowered.unit.role in ("library", "host"):
+    if lowered.unit.role in ("library", "host", "nested"):
         found += [root(v, schedule) for n in lowered.unit.nodes for v in n.inputs]
     return dict.fromkeys(found)
 
@@ -258,6 +258,11 @@ class _Planner:
         for step, unit in enumerate(order):
             for variable in reads_of(unit, schedule):
                 self.last[variable] = step
+        # A size is computed once all is there that it follows from, before the next unit.
+        steps = {unit.unit.number: step for step, unit in enumerate(order)}
+        for variable, number in sizes.last_reads().items():
+            after = steps[number] + 1
+            self.last[variable] = max(self.last.get(variable, -1), after)
         for variable in self.outputs:
             self.last[variable] = len(order)
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from workbench.compile import failures
 from workbench.compile.record import Graph
 from workbench.core.errors import WorkbenchError
-from workbench.core.evaluate import run_node
+from workbench.core.evaluate import demanded, has_choice, run_node
 from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
 from workbench.core.types import Array
 
@@ -24,14 +25,35 @@ if TYPE_CHECKING:
     from workbench.compile.callable import Function
 
 
+Work = tuple[Apply, list[int], list[int]]
+"""An operation, the places of what it takes, and those of what it gives."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The values at their places as a mapping of variables."""
+
+    places: dict[Variable, int]
+    values: list[Any]
+
+    def __contains__(self, variable: Variable) -> bool:
+        return self[variable] is not None
+
+    def __getitem__(self, variable: Variable) -> Any:
+        return self.values[self.places[variable]]
+
+
 class NumpyProgram:
-    """A graph as a list of operations that NumPy runs one after the other."""
+    """A graph as a list of operations that NumPy runs one after the other.
+
+    Where the graph holds choices it is asked before each operation which one is needed next.
+    """
 
     def __init__(self, function: Function, graph: Graph) -> None:
         self.function = function
         self.graph = graph
         self.places: dict[Variable, int] = {}
-        self.work: list[tuple[Apply, list[int], list[int]]] = []
+        self.work: list[Work] = []
         for variable in graph_inputs(graph.results, graph.inputs):
             self._place(variable)
         for variable in graph.inputs:
@@ -39,6 +61,8 @@ class NumpyProgram:
         for node in graph.nodes():
             takes = [self._place(v) for v in node.inputs]
             self.work.append((node, takes, [self._place(v) for v in node.outputs]))
+        self.numbers = {node: number for number, (node, _, _) in enumerate(self.work)}
+        self.has_choice = has_choice(self.numbers)
         self.leaves = [
             (k, v) for v, k in self.places.items() if isinstance(v, Constant | Shared)
         ]
@@ -75,7 +99,7 @@ class NumpyProgram:
             values[place] = leaf.data if isinstance(leaf, Constant) else leaf.storage[0]
         node: Apply | None = None
         try:
-            for node, takes, gives in self.work:
+            for node, takes, gives in self._needed(values):
                 made = run_node(node, [values[k] for k in takes])
                 for place, array in zip(gives, made, strict=True):
                     values[place] = array
@@ -91,6 +115,14 @@ class NumpyProgram:
         # One C-level loop: no bytecode runs between two exchanges, so no interrupt either.
         deque(map(list.__setitem__, storages, repeat(0), results[n:]), maxlen=0)
         return results[0] if self.function.is_single else results[:n]
+
+    def _needed(self, values: list[Any]) -> Iterable[Work]:
+        """The operations to run, each after those it takes something from."""
+        return self._demanded(values) if self.has_choice else self.work
+
+    def _demanded(self, values: list[Any]) -> Iterator[Work]:
+        for node in demanded(self.graph.results, _Known(self.places, values)):
+            yield self.work[self.numbers[node]]
 
     def _own(self, array: Array, arguments: Sequence[Array], taken: set[int]) -> Array:
         """A result in memory nobody else holds: views, arguments and repeated results are copied."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,14 +14,15 @@ import numpy as np
 
 from workbench.compile.c import emit as c_emit
 from workbench.compile.c.blas import find_blas
-from workbench.compile.c.kernels import KERNELS, has_kernel
+from workbench.compile.c.kernels import KERNELS, WORKERS, has_kernel
 from workbench.compile.c.modules import build_program
 from workbench.compile.c.runner import Runner, make_runner
 from workbench.compile.c.toolchain import Module, Tools, warn_once
 from workbench.compile.elements import SizeTable
-from workbench.compile.lower import Lowered, lower
-from workbench.compile.memory import Plan, plan_memory, reads_of
+from workbench.compile.lower import Lowered
+from workbench.compile.memory import Plan, reads_of
 from workbench.compile.modes import Mode
+from workbench.compile.planning import plan_program
 from workbench.compile.progress import Progress, unseen
 from workbench.compile.record import (
     Compilation,
@@ -34,13 +36,12 @@ from workbench.compile.rewrite import (
     History,
     RewriteWarning,
     rewrite,
-    uniform_value,
 )
-from workbench.compile.rules import LOWERING
 from workbench.compile.schedule import Schedule
+from workbench.compile.taken import When
 from workbench.core.errors import CompileError, WorkbenchError
 from workbench.core.evaluate import run_node
-from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
+from workbench.core.graph import Apply, Constant, Shared, Variable
 from workbench.core.source import stacklevel
 
 T = TypeVar("T")
@@ -190,32 +191,22 @@ def make_c_program(
     """
     start = time.perf_counter()
     progress("scheduling")
-    expanded, _ = rewrite(graph, LOWERING, "lower")
-    schedule = Schedule(expanded, has_kernel, fuse)
-    inputs = _memory_inputs(schedule)
-    sizes = SizeTable(schedule)
-    lowered = lower(schedule, sizes, inputs)
-    plan = plan_memory(expanded, schedule, lowered, sizes, inputs, in_place)
+    planned = plan_program(graph, has_kernel, fuse, in_place)
     scheduled = time.perf_counter()
     progress("writing C")
     blas = find_blas()
-    text = c_emit.emit(schedule, plan, sizes, inputs, blas.integer_bits if blas else 32)
+    text = c_emit.emit(planned, blas.integer_bits if blas else 32)
     emitted = time.perf_counter()
-    program = CProgram(schedule.graph, inputs, schedule, plan, sizes, text)
+    program = CProgram(
+        planned.graph,
+        planned.inputs,
+        planned.schedule,
+        planned.plan,
+        planned.sizes,
+        text,
+    )
     program.seconds = {"schedule": scheduled - start, "emit": emitted - scheduled}
     return program
-
-
-def _memory_inputs(schedule: Schedule) -> list[Variable]:
-    """Arguments, then shared variables, then constants that are no single number."""
-    graph = schedule.graph
-    leaves = graph_inputs(graph.results, graph.inputs)
-    shared: list[Variable] = [v for v in leaves if isinstance(v, Shared)]
-    shared += [s for s, _ in graph.updates if s not in shared]
-    constants = [
-        v for v in leaves if isinstance(v, Constant) and uniform_value(v) is None
-    ]
-    return [*graph.inputs, *shared, *constants]
 
 
 def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
@@ -236,7 +227,7 @@ def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
             Kernel(
                 number,
                 _kind(unit),
-                tuple(known.nodes(unit.nodes)),
+                tuple(known.nodes(_done_by(unit))),
                 tuple(known.values(reads)),
                 tuple(known.values(unit.writes)),
                 {known.value(v, v): known.value(r, r) for v, r in over.items()},
@@ -247,24 +238,49 @@ def kernels_of(program: CProgram, known: Known) -> tuple[Kernel, ...]:
     return tuple(made)
 
 
+def _done_by(unit: Lowered) -> list[Apply]:
+    """The operations of a unit; what a branch does is part of the graph around it."""
+    held = [
+        part
+        for node in unit.nodes
+        if isinstance(node.op, When)
+        for part in node.op.body.order
+    ]
+    return [*held, *unit.nodes]
+
+
 def _kind(unit: Lowered) -> str:
+    if unit.unit.role == "nested":
+        return "branch" if isinstance(unit.unit.nodes[0].op, When) else "loop"
     if unit.unit.role == "library":
-        return "blas" if type(unit.unit.nodes[0].op) in KERNELS else "own"
+        op = type(unit.unit.nodes[0].op)
+        return "blas" if op in KERNELS or op in WORKERS else "own"
     return "host" if unit.unit.role == "host" else "loops"
 
 
 def lines_of(program: CProgram, known: Known) -> dict[Apply, int]:
-    """The line where each node is computed: its own first, the last of a composite's parts."""
-    lines: dict[Apply, int] = {}
+    """The line where each node is computed: its own first, the last of a composite's parts.
+
+    Lines outside the kernels, where sizes are checked, count for what has no other; so do
+    those that only start a branch.
+    """
+    within: dict[Apply, int] = {}
+    outside: dict[Apply, int] = {}
+    started: dict[Apply, int] = {}
+    spans = sorted(span for span in program.text.spans if span != (0, 0))
+    starts = [first for first, _ in spans]
     for number, line in enumerate(program.text.lines, 1):
-        if line.node is None:
-            continue
-        node = known.node(line.node) or line.node
-        if node.op == line.node.op:
-            lines.setdefault(node, number)
-        else:
-            lines[node] = number
-    return lines
+        at = bisect_right(starts, number) - 1
+        lines = within if at >= 0 and number <= spans[at][1] else outside
+        for part in line.nodes:
+            node = known.node(part) or part
+            if isinstance(part.op, When):
+                started.setdefault(node, number)
+            elif node.op == part.op:
+                lines.setdefault(node, number)
+            else:
+                lines[node] = number
+    return started | outside | within
 
 
 def record(

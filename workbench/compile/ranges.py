@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from workbench.compile.loops import (
     Accumulator,
     Block,
-    Check,
     Combine,
     Index,
-    Leave,
     Let,
     Load,
     Loop,
     Statement,
     Store,
+    texts_of,
     walk,
 )
 from workbench.core.op import Elementwise
@@ -83,6 +82,15 @@ def part_of(block: Block, loop: Loop) -> Part | None:
     return None if before is None else Part(loop, before, work_of(loop.body))
 
 
+def is_worth_cutting(part: Part) -> bool:
+    """Whether a loop may be long, and does more than set one value everywhere."""
+    inside = part.loop.body.statements
+    if len(inside) == 1 and isinstance(inside[0], Store):
+        return False
+    size, work = part.loop.size.value, part.work.value
+    return size is None or work is None or size * work > WORTH
+
+
 def _needed(block: Block, loop: Loop) -> tuple[Statement, ...] | None:
     """The lets and loads in front of a loop that it refers to; None when it needs a loop's result."""
     names = names_in(walk(loop.body)) | names_in([loop])
@@ -105,25 +113,7 @@ def _needed(block: Block, loop: Loop) -> tuple[Statement, ...] | None:
 
 def names_in(statements: Iterable[Statement]) -> set[str]:
     """The words of all texts of some statements."""
-    texts: list[str] = []
-    for statement in statements:
-        if isinstance(statement, Let):
-            texts.append(statement.text)
-        elif isinstance(statement, Load):
-            texts.append(statement.offset.text)
-        elif isinstance(statement, Store):
-            texts += [statement.text, statement.offset.text]
-        elif isinstance(statement, Combine):
-            texts.append(statement.text)
-            texts.append(statement.at.text if statement.at is not None else "")
-        elif isinstance(statement, Accumulator):
-            texts.append(statement.start)
-        elif isinstance(statement, Check):
-            texts += [statement.bad, statement.a, statement.b]
-        elif isinstance(statement, Leave):
-            texts.append(statement.test)
-        elif isinstance(statement, Loop):
-            texts.append(statement.size.text)
+    texts = [text for statement in statements for text in texts_of(statement)]
     return set(re.findall(r"\w+", " ".join(texts)))
 
 

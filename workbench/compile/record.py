@@ -88,7 +88,9 @@ class Kernel:
         Its place in the order of execution, from 0.
     kind
         ``"loops"``: loops of ours. ``"blas"``: a call of the library. ``"own"``: C text
-        of the op. ``"host"``: the NumPy reference, for an op without a kernel. ``"alias"``: nothing to do at run time.
+        of the op. ``"loop"``: a loop over steps that runs a graph inside an op. ``"branch"``:
+        what is computed only where its branch is taken. ``"host"``: the NumPy reference, for an
+        op without a kernel. ``"alias"``: nothing to do at run time.
     nodes
         The operations it computes, in order.
     reads, writes

@@ -17,7 +17,7 @@ from workbench.compile.matching import match
 from workbench.compile.modes import Mode, get_mode
 from workbench.compile.pipeline import optimise
 from workbench.compile.record import Graph
-from workbench.compile.rewrite import counted_readers, may_replace
+from workbench.compile.rewrite import counted_readers, may_replace, replacements
 from workbench.compile.rule import Identity, Rule, outline
 from workbench.compile.rules import STAGES
 from workbench.core import source
@@ -30,6 +30,7 @@ from workbench.core.graph import (
     graph_inputs,
     toposort,
 )
+from workbench.core.ops.scan import Scan
 from workbench.core.ops.ufunc import kind
 from workbench.core.source import Origin
 
@@ -135,6 +136,11 @@ def _walk(graph: Graph, mode: Mode) -> Iterator[Refusal]:
         readers=counted_readers(graph, nodes),
         results=frozenset(graph.results),
         updated={new: shared for shared, new in graph.updates},
+        nodes=nodes,
+        stands_for={
+            v: v for node in nodes if type(node.op) is Scan for v in node.outputs
+        },
+        is_merged=True,
     )
     rules = list(_rules(mode))
     kinds = _kinds_of_twins([rule for _, rule in rules])
@@ -203,13 +209,12 @@ def _why_not(
         return f"it fails with {type(error).__name__}: {error}"
     if result is None:
         return context.why
-    results = [result] if isinstance(result, Variable) else list(result)
-    merged = [context.merged(v) for v in (*node.outputs, *results)]
-    if any(a is b for a, b in zip(merged, merged[len(results) :], strict=False)):
+    results = replacements(node, result)
+    if any(context.merged(a) is context.merged(b) for a, b in results.items()):
         return ""
-    if not may_replace(node, results):
-        have, want = results[0].type, node.outputs[0].type
-        return f"what it makes is {have}, not {want}"
+    if not may_replace(results):
+        want, have = next(iter(results.items()))
+        return f"what it makes is {have.type}, not {want.type}"
     return _why_not_chosen(rule, stage, mode)
 
 

@@ -11,6 +11,10 @@ Names and origins are carried by the engine, never by a rule: a node a rule made
 which node it stands for. Every rule has a budget; one that lives on its own work, or
 keeps making more of it than it removes, is stopped and named.
 
+The body of a loop is a graph like any other: a rule of loops asks for it to be rewritten by
+the rules of the stage, and each body is rewritten once. What a loop is read for is known
+from the graph that entered the pass; a rule may replace those who read it together with it.
+
 Patterns are matched in :mod:`workbench.compile.matching`; rules are described in
 :mod:`workbench.compile.rule`; read next :mod:`workbench.compile.rules`.
 """
@@ -19,12 +23,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from workbench.compile.context import Alike, key_of
 from workbench.compile.context import Context as Context
-from workbench.compile.context import key_of
 from workbench.compile.matching import uniform_value as uniform_value
 from workbench.compile.record import Graph, Step
 from workbench.compile.rule import Rule as Rule
@@ -36,6 +40,8 @@ from workbench.config import config
 from workbench.core import source
 from workbench.core.graph import Apply, Constant, Variable, toposort
 from workbench.core.op import Elementwise, Reduction
+from workbench.core.ops.bodies import Body
+from workbench.core.ops.scan import Scan
 
 HITS = 50
 """How often one rule may fire: so many times the nodes of the graph, and 100."""
@@ -89,6 +95,11 @@ class History:
     stopped: int = 0
     troubles: dict[str, str] = field(default_factory=dict)
     merged: Graph | None = None  # the last graph in which equal nodes are one
+    bodies: dict[tuple[RuleSet, Body, Alike], Body] = field(default_factory=dict)
+
+    def inside(self) -> History:
+        """The history of a body: on the same record, with budgets of its own."""
+        return History(steps=self.steps, troubles=self.troubles, bodies=self.bodies)
 
     @property
     def notes(self) -> list[str]:
@@ -146,6 +157,7 @@ def rewrite(
     rules: Sequence[Rule],
     stage: str,
     history: History | None = None,
+    alike: Mapping[tuple[Variable, int], int | tuple[Variable, int]] | None = None,
 ) -> tuple[Graph, list[Step]]:
     """Apply `rules` until none fires.
 
@@ -154,6 +166,8 @@ def rewrite(
     history
         What earlier stages did and found out: steps are added to it, and no rule is
         tried twice on a node.
+    alike
+        For an axis of an input its size, or which axis of which input is as long.
 
     Returns
     -------
@@ -168,15 +182,19 @@ def rewrite(
         if history.is_at_rest(graph, nodes, known):
             break
         before = len(history.steps)
-        graph = _Pass(graph, nodes, known, stage, history).run()
+        current = _Pass(graph, nodes, known, stage, history, alike or {})
+        graph = current.run()
         history.merged = graph
-        if len(history.steps) == before:
+        context = current.context
+        if len(history.steps) == before and (
+            context.is_merged or not context.stands_for
+        ):
             break
     return graph, history.steps[first:]
 
 
-Replacing = tuple[Apply, Apply, Sequence[Variable]]
-"""A node of the graph, its finished form, and what a rule put in its place."""
+Replacing = tuple[Apply, Apply, Mapping[Variable, Variable]]
+"""A node of the graph, its finished form, and what a rule put in the place of what."""
 
 Frame = tuple[Iterator[Apply], Replacing | None]
 """Nodes to finish, and what is replaced when they are."""
@@ -192,6 +210,7 @@ class _Pass:
         rules: RuleSet,
         stage: str,
         history: History,
+        alike: Mapping[tuple[Variable, int], int | tuple[Variable, int]],
     ) -> None:
         self.graph, self.nodes, self.rules, self.stage = graph, nodes, rules, stage
         self.history = history
@@ -202,6 +221,13 @@ class _Pass:
             readers=counted_readers(graph, nodes),
             results=frozenset(graph.results),
             updated={new: shared for shared, new in graph.updates},
+            nodes=nodes,
+            stands_for={
+                v: v for node in nodes if type(node.op) is Scan for v in node.outputs
+            },
+            is_merged=graph is history.merged,
+            alike=alike,
+            rewritten=self._rewritten,
         )
 
     def run(self) -> Graph:
@@ -275,9 +301,13 @@ class _Pass:
             self.history.lineage[made] = self.history.lineage[node]
         return made
 
-    def _close(self, node: Apply, made: Apply, results: Sequence[Variable]) -> None:
+    def _close(
+        self, node: Apply, made: Apply, results: Mapping[Variable, Variable]
+    ) -> None:
         """What a rule put in the place of a node is finished: it stands there now."""
-        self._replace(made, [self._leaf(v) for v in results])
+        for old, new in results.items():
+            self.done[old] = self._leaf(new)
+            self._inherit(old, self.done[old])
         if made is not node:
             self._replace(node, [self.done[v] for v in made.outputs])
 
@@ -297,6 +327,8 @@ class _Pass:
             context.readers.setdefault(new, context.readers[old])
         if old in context.updated:
             context.updated.setdefault(new, context.updated[old])
+        if old in context.stands_for:
+            context.stands_for.setdefault(new, context.stands_for[old])
 
     def _try_rules(self, node: Apply, of: Apply) -> Frame | None:
         """Let the first rule that fires replace `node`, the finished form of `of`."""
@@ -310,10 +342,12 @@ class _Pass:
             rule, results = self._first_hit(left, node)
         if rule is None:
             return None
-        for old, new in zip(node.outputs, results, strict=True):
+        for old, new in results.items():
             self._inherit(old, new)
             self._record(rule.name, rule.reason, old, new, time.perf_counter() - start)
-        made = toposort(results, self.done)
+        made = toposort([*results.values()], self.done)
+        if len(results) > 1:
+            self._count_readers(made)
         if UNLIMITED.isdisjoint(rule.tags):
             self.history.charge(rule.name, node, len(made), len(self.nodes))
         self._sign(made, node, origin, rule.name)
@@ -321,9 +355,9 @@ class _Pass:
 
     def _first_hit(
         self, left: Sequence[tuple[int, Rule]], node: Apply
-    ) -> tuple[Rule | None, Sequence[Variable]]:
+    ) -> tuple[Rule | None, Mapping[Variable, Variable]]:
         context, refused = self.context, 0
-        hit: tuple[Rule | None, Sequence[Variable]] = None, ()
+        hit: tuple[Rule | None, Mapping[Variable, Variable]] = None, {}
         for bit, rule in left:
             context.looked_around = False
             try:
@@ -333,8 +367,8 @@ class _Pass:
                 refused |= bit
                 continue
             if result is not None:
-                results = [result] if isinstance(result, Variable) else list(result)
-                if may_replace(node, results):
+                results = replacements(node, result)
+                if may_replace(results):
                     hit = rule, results
                     break
             if not context.looked_around:
@@ -342,6 +376,34 @@ class _Pass:
         if refused:
             self.history.settled[node] = self.history.settled.get(node, 0) | refused
         return hit
+
+    def _count_readers(self, made: Sequence[Apply]) -> None:
+        """Count who reads what a rule has made: what several outputs have in common."""
+        new = {v for node in made for v in node.outputs}
+        for node in made:
+            for v in new.intersection(node.inputs):
+                self.context.readers[v] = self.context.readers.get(v, 0) + 1
+
+    def _rewritten(self, body: Body, alike: Alike) -> Body:
+        """A body rewritten by the rules of the pass; each is rewritten once."""
+        key = self.rules, body, alike
+        known = self.history.bodies.get(key)
+        if known is None:
+            graph = Graph(tuple(body.inputs), tuple(body.outputs))
+            sizes = {
+                (v, axis): same
+                if isinstance(same, int)
+                else (body.inputs[same[0]], same[1])
+                for v, row in zip(body.inputs, alike, strict=True)
+                for axis, same in enumerate(row)
+                if same is not None
+            }
+            history = self.history.inside()
+            after, steps = rewrite(graph, self.rules.rules, self.stage, history, sizes)
+            known = Body(after.inputs, after.outputs) if steps else body
+            self.history.bodies[key] = known
+            self.history.bodies.setdefault((self.rules, known, alike), known)
+        return known
 
     def _sign(
         self, made: Sequence[Apply], node: Apply, origin: source.Origin, rule: str
@@ -375,8 +437,18 @@ TYPES_OF_TYPES = (Elementwise.output_types, Reduction.output_types)
 """Type rules that look at nothing but the types of the inputs."""
 
 
-def may_replace(node: Apply, results: Sequence[Variable]) -> bool:
-    """Whether results are others than the outputs, of the same dtypes, ranks and stretching axes."""
+def replacements(
+    node: Apply, result: Variable | Sequence[Variable] | Mapping[Variable, Variable]
+) -> Mapping[Variable, Variable]:
+    """What a rule puts in the place of what: its result by the outputs, where it does not say."""
+    if isinstance(result, Mapping):
+        return result
+    several = [result] if isinstance(result, Variable) else result
+    return dict(zip(node.outputs, several, strict=True))
+
+
+def may_replace(results: Mapping[Variable, Variable]) -> bool:
+    """Whether all are replaced by others of the same dtypes, ranks and stretching axes."""
     return all(
         old is not new
         and (
@@ -387,5 +459,5 @@ def may_replace(node: Apply, results: Sequence[Variable]) -> bool:
                 and old.broadcastable == new.broadcastable
             )
         )
-        for old, new in zip(node.outputs, results, strict=True)
+        for old, new in results.items()
     )

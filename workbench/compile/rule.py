@@ -14,7 +14,7 @@ Read next: :mod:`workbench.compile.context`, what a rule may ask, and
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,7 +40,8 @@ class Rule:
     ops
         The classes of op it looks at.
     rewrite
-        From a node to its replacement (one variable, or one an output), or None. It may
+        From a node to its replacement (one variable, or one an output), or None. A rule of
+        loops may say for single outputs, and for those who read them, what replaces each. It may
         ask the context for shapes and clients, and tell it why there is none
         (:meth:`~workbench.compile.context.Context.refuse`).
     tags
@@ -55,7 +56,10 @@ class Rule:
     name: str
     reason: str
     ops: tuple[type[Op], ...]
-    rewrite: Callable[[Apply, Context], Variable | Sequence[Variable] | None]
+    rewrite: Callable[
+        [Apply, Context],
+        Variable | Sequence[Variable] | Mapping[Variable, Variable] | None,
+    ]
     tags: frozenset[str] = frozenset()
     pair: Identity | None = None
     some: tuple[type, ...] = ()

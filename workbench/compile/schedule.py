@@ -19,7 +19,7 @@ A value is *stored* when another kernel reads it or it is a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +29,13 @@ from workbench.compile.copies import Copy, copy_of
 from workbench.compile.extents import Extents, common_prefix
 from workbench.compile.loops import Index, as_index
 from workbench.compile.record import Graph
+from workbench.compile.reductions import (
+    is_arg,
+    kept_in_front,
+    with_plain_reductions,
+)
 from workbench.compile.rewrite import uniform_value
-from workbench.compile.tracing import Read, Tracer, operand_index
-from workbench.core import source
+from workbench.compile.tracing import Handed, Read, looped_reads, whole_reads
 from workbench.core.graph import Apply, Constant, Variable, rebuild
 from workbench.core.op import (
     Assembly,
@@ -42,10 +46,10 @@ from workbench.core.op import (
     Sizes,
     View,
 )
-from workbench.core.ops.elementwise import Fill, Switch, neq
+from workbench.core.ops.elementwise import Fill, Switch
 from workbench.core.ops.shape import Reshape, SizeOf
 from workbench.core.ops.slicing import Slice
-from workbench.core.ops.ufunc import Cast, DimShuffle, cast
+from workbench.core.ops.ufunc import Cast, DimShuffle
 
 MAX_NODES = 300
 """Operations in one kernel: C compilers are superlinear in the length of a function."""
@@ -67,7 +71,7 @@ class Unit:
     Attributes
     ----------
     role
-        ``"loops"``, ``"assembly"``, ``"library"`` or ``"host"``.
+        ``"loops"``, ``"assembly"``, ``"library"``, ``"nested"`` or ``"host"``.
     nodes
         Its operations in order.
     outer
@@ -99,6 +103,8 @@ class Schedule:
         Whether the back end brings a kernel for an opaque operation.
     fuse
         Whether operations may share loops.
+    nest
+        The planned program of an operation that runs one inside it, None for any other.
 
     Attributes
     ----------
@@ -111,20 +117,30 @@ class Schedule:
     """
 
     def __init__(
-        self, graph: Graph, has_kernel: Callable[[Apply], bool], fuse: bool = True
+        self,
+        graph: Graph,
+        has_kernel: Callable[[Apply], bool],
+        fuse: bool = True,
+        nest: Callable[[Apply], Any] = lambda node: None,
     ) -> None:
-        self.has_kernel, self.fuse = has_kernel, fuse
+        self.has_kernel, self.fuse, self.nest = has_kernel, fuse, nest
         self._depth: dict[Apply, int] = {}
         self._roles: dict[Apply, str] = {}
+        self._domains: dict[Apply, Sizes] = {}
+        self._reads: dict[Apply, list[Read]] = {}
+        self._handed: dict[Apply, Handed] = {}
         self.graph = self._with_copies(with_plain_reductions(graph))
         self.nodes = self.graph.nodes()
         self._in_graph = frozenset(self.nodes)
         self.extents = Extents(self.nodes, self.graph.inputs)
         self.results = frozenset(self.graph.results)
+        self._replaced_by: dict[Variable, Apply | None] = {
+            shared: new.owner for shared, new in self.graph.updates
+        }
         self._arrange()
         again = self._worth_computing_again() if fuse else set()
         if again:
-            self._roles.update(dict.fromkeys(again, "inline"))
+            self._make_inline(again)
             self._arrange()
 
     def _arrange(self) -> None:
@@ -133,16 +149,29 @@ class Schedule:
         self.unit_of: dict[Apply, Unit] = {}
         self._readers: dict[Variable, list[Unit]] = {}
         self._latest: dict[Sizes, Unit] = {}
-        self._reads: dict[Apply, list[Read]] = {}
         self._needs: dict[Unit, set[Unit]] = {}
         for node in self.nodes:
             self._place(node)
         self.stored = self._stored()
 
+    def _make_inline(self, nodes: set[Apply]) -> None:
+        """Let readers compute `nodes`, and forget whatever was traced down to one of them."""
+        self._roles.update(dict.fromkeys(nodes, "inline"))
+        self._reads = {
+            node: reads
+            for node, reads in self._reads.items()
+            if all(read.variable.owner not in nodes for read in reads)
+        }
+        self._handed = {
+            node: handed
+            for node, handed in self._handed.items()
+            if all(variable.owner not in nodes for variable in handed.all)
+        }
+
     # --- what each operation is ----------------------------------------------------------
 
     def role(self, node: Apply) -> str:
-        """``inline``, ``alias``, ``loops``, ``assembly``, ``library`` or ``host``."""
+        """``inline``, ``alias``, ``loops``, ``assembly``, ``library``, ``nested`` or ``host``."""
         if node not in self._roles:
             self._roles[node] = self._role(node)
         return self._roles[node]
@@ -159,6 +188,8 @@ class Schedule:
             return "loops"
         if isinstance(op, Assembly) and not op.adds():
             return "assembly"  # elements of any dtype can be moved
+        if self.nest(node) is not None:
+            return "nested"
         if not self._is_computable(node):
             return "host"
         if isinstance(op, Elementwise):
@@ -228,8 +259,11 @@ class Schedule:
                 inputs[0] = (
                     inputs[0] if self._is_plain(inputs[0], role) else copy_of(inputs[0])
                 )
-            elif role in ("host", "library"):
-                inputs = [v if self._is_plain(v, role) else copy_of(v) for v in inputs]
+            elif role in ("host", "library", "nested"):
+                first = 1 if role == "nested" else 0  # how many steps: a size
+                inputs[first:] = [
+                    v if self._is_plain(v, role) else copy_of(v) for v in inputs[first:]
+                ]
             if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
                 new = rebuild(node, inputs, keep_types=True)
                 made.update(zip(node.outputs, new.outputs, strict=True))
@@ -248,6 +282,9 @@ class Schedule:
                 return True  # written as a literal
             while variable.owner is not None and is_strided_view(variable.owner):
                 variable = variable.owner.inputs[0]
+        if role == "nested":
+            while variable.owner is not None and is_row_view(variable.owner):
+                variable = variable.owner.inputs[0]
         if variable.owner is None:
             return (
                 uniform_value(variable) is None
@@ -259,15 +296,17 @@ class Schedule:
             "loops",
             "assembly",
             "library",
+            "nested",
         )
 
     # --- placing -------------------------------------------------------------------------
 
     def domain(self, node: Apply) -> Sizes:
         """The sizes a node is looped over: of its output, or of what it reduces."""
-        return self.extents.of(
-            node.inputs[0] if isinstance(node.op, Reduction) else node.outputs[0]
-        )
+        if node not in self._domains:
+            walked = node.inputs if isinstance(node.op, Reduction) else node.outputs
+            self._domains[node] = self.extents.of(walked[0])
+        return self._domains[node]
 
     def _place(self, node: Apply) -> None:
         role = self.role(node)
@@ -384,19 +423,11 @@ class Schedule:
             if unit not in readers:
                 readers.append(unit)
 
-    def _read_by(self, node: Apply) -> list[Variable]:
+    def _read_by(self, node: Apply) -> Set[Variable]:
         """What a node that is not inline reads from memory, the sizes of its loops included."""
         if self.role(node) == "loops":
-            return [read.variable for read in self.reads(node)]
-        found: list[Variable] = []
-        for variable in (*node.inputs, *node.outputs):
-            tracer = Tracer(self, self.extents.of(variable))
-            if variable.owner is not node:
-                tracer.trace(variable, [Index(f"i{k}") for k in range(variable.ndim)])
-            for size in tracer.domain:
-                tracer.size(size)
-            found += [read.variable for read in tracer.found]
-        return found
+            return {read.variable for read in self.reads(node)}
+        return self.handed(node).all
 
     # --- computing again -----------------------------------------------------------------
 
@@ -424,10 +455,8 @@ class Schedule:
 
     def _may_be_overwritten(self, read: Variable, by: Variable) -> bool:
         """Whether a kernel that would read a shared variable in place of `by` also replaces it."""
-        news = [new.owner for shared, new in self.graph.updates if shared is read]
-        return any(
-            self.unit_of.get(new) in self._readers.get(by, ()) for new in news if new
-        )
+        new = self._replaced_by.get(read)
+        return new is not None and self.unit_of.get(new) in self._readers.get(by, ())
 
     def _cheap_tree(self, node: Apply, chosen: set[Apply]) -> set[Apply]:
         """The operations between a node and memory; none when they cost more than storing it."""
@@ -554,15 +583,14 @@ class Schedule:
     def reads(self, node: Apply) -> list[Read]:
         """What a looped operation reads that is not inline, and where."""
         if node not in self._reads:
-            rank = len(self.domain(node))
-            tracer = Tracer(self, self.domain(node))
-            loops = tuple(Index(f"i{k}", frozenset({f"i{k}"})) for k in range(rank))
-            for variable in node.inputs:
-                tracer.trace(variable, operand_index(node, variable, loops, tracer))
-            for size in tracer.domain:
-                tracer.size(size)
-            self._reads[node] = list(dict.fromkeys(tracer.found))
+            self._reads[node] = looped_reads(self, node)
         return self._reads[node]
+
+    def handed(self, node: Apply) -> Handed:
+        """What an operation that is handed whole arrays reads from memory."""
+        if node not in self._handed:
+            self._handed[node] = whole_reads(self, node)
+        return self._handed[node]
 
     def _stored(self) -> set[Variable]:
         """What must lie in memory: results, and what another unit reads."""
@@ -586,16 +614,9 @@ class Schedule:
                         stored.add(variable)
             elif role != "inline":
                 stored.update(node.outputs if role != "alias" else ())
-                for variable in node.inputs:
-                    tracer = Tracer(self, self.extents.of(variable))
-                    tracer.trace(
-                        variable, tuple(Index(f"i{k}") for k in range(variable.ndim))
-                    )
-                    stored.update(
-                        self.base(r.variable)
-                        for r in tracer.found
-                        if self.is_made(r.variable)
-                    )
+                stored.update(
+                    self.base(v) for v in self.handed(node).elements if self.is_made(v)
+                )
         for unit in self.units:
             stored.update(n.output for n in unit.gathers if n.output.ndim)
         # A single integer may decide a size, which is looked at outside of kernels.
@@ -618,14 +639,6 @@ class Schedule:
         return variable
 
 
-def kept_in_front(op: Reduction, rank: int) -> int | None:
-    """How many leading axes stay when all the others are reduced; None when a later one stays."""
-    rows = 0
-    while rows < rank and rows not in op.axes:
-        rows += 1
-    return rows if len(op.axes) == rank - rows else None
-
-
 def is_strided_view(node: Apply) -> bool:
     """Whether a library can be handed this view as a pointer and strides, with nothing to check."""
     op = node.op
@@ -634,9 +647,15 @@ def is_strided_view(node: Apply) -> bool:
     return isinstance(op, DimShuffle)
 
 
-def is_arg(node: Apply) -> bool:
-    """Whether a reduction looks for a place."""
-    return bool(getattr(node.op, "c_better", ""))
+def is_row_view(node: Apply) -> bool:
+    """Whether a view shows rows that follow each other in memory, with nothing to check."""
+    op = node.op
+    if isinstance(op, DimShuffle):
+        kept = [i for i in op.order if i != "x"]
+        return kept == list(range(node.inputs[0].ndim))
+    if not (isinstance(op, Slice) and is_strided_view(node)):
+        return False
+    return all(entry == (None, None, 1) for entry in op.index[1:])
 
 
 def has_c_arithmetic(dtype: str) -> bool:
@@ -651,48 +670,3 @@ def is_loopable(node: Apply) -> bool:
     if not node.op.scalar_text(dtypes):
         return False
     return len(set(dtypes)) == 1 or isinstance(node.op, Switch | Fill | Cast)
-
-
-def with_plain_reductions(graph: Graph) -> Graph:
-    """The graph with reductions over no axes made elementwise, and arg-extremes along the last axis."""
-    made: dict[Variable, Variable] = {}
-    for node in graph.nodes():
-        op, inputs = node.op, [made.get(v, v) for v in node.inputs]
-        if isinstance(op, Reduction) and not op.axes:
-            made[node.outputs[0]] = _reduced_by_nothing(node, inputs[0])
-        elif (
-            isinstance(op, Reduction)
-            and is_arg(node)
-            and kept_in_front(op, inputs[0].ndim) is None
-        ):
-            made[node.outputs[0]] = _along_last_axis(node, inputs[0])
-        elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            again = rebuild(node, inputs, keep_types=True)
-            made.update(zip(node.outputs, again.outputs, strict=True))
-    return graph.with_results([made.get(v, v) for v in graph.results])
-
-
-def _reduced_by_nothing(node: Apply, x: Variable) -> Variable:
-    """A reduction over no axes: the elements, in the dtype of the result."""
-    dtype = node.outputs[0].dtype
-    with source.made_for(node.origin):
-        made = (
-            Copy()(x)
-            if x.dtype == dtype
-            else neq(x, 0)
-            if dtype == "bool"
-            else cast(x, dtype)
-        )
-    made.name = node.outputs[0].name
-    return made
-
-
-def _along_last_axis(node: Apply, x: Variable) -> Variable:
-    """An arg-extreme with its axis moved to the end, so that each result is one row's."""
-    assert isinstance(node.op, Reduction)
-    (axis,) = node.op.axes
-    order = (*(i for i in range(x.ndim) if i != axis), axis)
-    with source.made_for(node.origin):
-        made = type(node.op)((x.ndim - 1,))(DimShuffle(order)(x))
-    made.name = node.outputs[0].name
-    return made

@@ -26,6 +26,22 @@ class Read:
     index: tuple[Index, ...]
 
 
+@dataclass(frozen=True)
+class Handed:
+    """What an operation that is handed whole arrays reads from memory.
+
+    Attributes
+    ----------
+    elements
+        What its operands are made of.
+    all
+        These, and what the sizes of operands and results are computed from.
+    """
+
+    elements: frozenset[Variable]
+    all: frozenset[Variable]
+
+
 class Tracer:
     """Follows inline operations down to what is not inline, noting the index of each read."""
 
@@ -116,3 +132,30 @@ def operand_index(
             for i, size in zip(index, variable.type.shape, strict=True)
         )
     return tuple(index)
+
+
+def looped_reads(schedule: Schedule, node: Apply) -> list[Read]:
+    """What a looped operation reads that is not inline, and where."""
+    domain = schedule.domain(node)
+    tracer = Tracer(schedule, domain)
+    loops = tuple(Index(f"i{k}", frozenset({f"i{k}"})) for k in range(len(domain)))
+    for variable in node.inputs:
+        tracer.trace(variable, operand_index(node, variable, loops, tracer))
+    for size in domain:
+        tracer.size(size)
+    return list(dict.fromkeys(tracer.found))
+
+
+def whole_reads(schedule: Schedule, node: Apply) -> Handed:
+    """What an operation without loops of ours reads: any element of its operands, and sizes."""
+    elements: set[Variable] = set()
+    sizes: set[Variable] = set()
+    for variable in (*node.inputs, *node.outputs):
+        tracer = Tracer(schedule, schedule.extents.of(variable))
+        if variable.owner is not node:
+            tracer.trace(variable, [Index(f"i{k}") for k in range(variable.ndim)])
+            elements.update(read.variable for read in tracer.found)
+        for size in tracer.domain:
+            tracer.size(size)
+        sizes.update(read.variable for read in tracer.found)
+    return Handed(frozenset(elements), frozenset(elements | sizes))

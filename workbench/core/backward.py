@@ -6,7 +6,8 @@ are added. The Jacobian is never formed, and every node is met once. Nodes made 
 a forward node say so in their origin, so that a picture, a profile or an error can lead from
 one to the other.
 
-Gradients that are zero by choice are kept with their condition (:mod:`workbench.core.masks`).
+Gradients that are zero by choice are kept with their condition, those of a branch with the
+path that leads to it (:mod:`workbench.core.masks`).
 Of a complex z users see dC/dRe z + i dC/dIm z, the direction in which the real cost C grows
 fastest. On the way its conjugate is carried: through holomorphic ops that needs no conjugates
 at all, as the chain rule has the form it has for real numbers.
@@ -23,8 +24,11 @@ from workbench.core.errors import GradientError
 from workbench.core.graph import Apply, Variable, toposort
 from workbench.core.masks import (
     Masked,
-    add,
+    add_all,
     choose,
+    common_path,
+    follow,
+    leave,
     move,
     passes,
     split,
@@ -108,10 +112,8 @@ class _Sums:
         """The sum; one undefined contribution makes it undefined."""
         if variable not in self.totals and variable in self.parts:
             parts = self.parts.pop(variable)
-            total, *others = [p for p in parts if is_undefined(p.value)] or parts
-            for other in () if is_undefined(total.value) else others:
-                total = add(total, other)
-            self.totals[variable] = total
+            undefined = [p for p in parts if is_undefined(p.value)]
+            self.totals[variable] = undefined[0] if undefined else add_all(parts)
         return self.totals.get(variable)
 
     def choose(self, gradient: Masked) -> Variable:
@@ -125,7 +127,10 @@ class _Sums:
     def shown(self, variable: Variable) -> Variable:
         """The gradient as users see it."""
         total = self.totals[variable]
-        return total.value if is_undefined(total.value) else turned(self.choose(total))
+        if is_undefined(total.value):
+            return total.value
+        shown = total._replace(value=turned(self.choose(total)), mask=())
+        return leave(shown, (), variable).value
 
 
 def is_undefined(gradient: Variable) -> bool:
@@ -146,6 +151,11 @@ def _pull_back(
     for reached in given:
         if reached is not None and is_undefined(reached.value):
             return _undefined(node, through, reached.value)
+    path = common_path([g for g in given if g is not None])
+    given = [
+        None if g is None else leave(g, path, v)
+        for g, v in zip(given, node.outputs, strict=True)
+    ]
     outer = given[0] if given[0] is not None and passes(node, given[0].mask) else None
     values = [
         None if g is None else g.value if outer is not None else sums.choose(g)
@@ -167,7 +177,7 @@ def _pull_back(
             own = split(gradient)
             if outer is not None:
                 own = move(node, outer, own, variable)
-            made.append(_fit(node, variable, own))
+            made.append(follow(_fit(node, variable, own), path))
     return made
 
 

@@ -22,8 +22,9 @@ from workbench.core.op import (
     known_int,
     known_size,
 )
+from workbench.core.ops.control import IfElse
 from workbench.core.ops.creation import ARange, arange
-from workbench.core.ops.elementwise import add, mul
+from workbench.core.ops.elementwise import add, mul, switch
 from workbench.core.ops.gathering import OneHot, Put, Take
 from workbench.core.ops.joining import Join
 from workbench.core.ops.linalg import BatchedDot, Dot, Gemm, contract, product_op
@@ -47,6 +48,7 @@ from workbench.core.ops.shape import (
 from workbench.core.ops.slicing import SYMBOLIC, Entry, PutSlice, Slice
 from workbench.core.ops.sorting import ArgSort, ArgTopK, Sort
 from workbench.core.ops.ufunc import DimShuffle, cast
+from workbench.core.ops.windows import Windowed
 
 WHOLE: Entry = (None, None, 1)
 
@@ -86,6 +88,25 @@ def batch_composite(b: Batch) -> Sequence[Variable]:
     mapping = dict(zip(b.node.inputs, b.inputs, strict=True))
     batch_nodes(expanded, mapping)
     return [mapping.get(v, v) for v in expanded]
+
+
+@batch_rule(IfElse)
+def batch_choice(b: Batch) -> Sequence[Variable]:
+    """One condition for all chooses as before; many choose element by element, from both."""
+    condition, x, y = b.inputs[0], b.full(1), b.full(2)
+    if not b.extra(0):
+        return [IfElse()(condition, x, y)]
+    rank = b.node.output.ndim
+    return [switch(dimshuffle(condition, *range(b.count), *["x"] * rank), x, y)]
+
+
+@batch_rule(Windowed)
+def batch_windows(b: Batch) -> Sequence[Variable]:
+    """Windows move over the last axes; the same windows for all entries."""
+    op = b.node.op
+    assert isinstance(op, Windowed)
+    settings = b.need_one(range(op.arrays, len(b.inputs)), "the window")
+    return [op(*map(b.full, range(op.arrays)), *settings)]
 
 
 # --- shapes ------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """A graph run in NumPy, op by op: the meaning that every back end must match.
 
 Nothing is rewritten and nothing is reused; each node runs its reference and the results are
-fitted to the declared types. It is also how FAST_COMPILE runs a function, and what the C
-back end falls back on.
+fitted to the declared types. What only a branch needs that an
+:class:`~workbench.core.ops.control.IfElse` does not take is not run at all. It is also how
+FAST_COMPILE runs a function, and what the C back end falls back on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from workbench.core.errors import MissingInputError, WorkbenchError
 from workbench.core.graph import (
@@ -19,6 +20,7 @@ from workbench.core.graph import (
     graph_inputs,
     toposort,
 )
+from workbench.core.ops.control import IfElse
 from workbench.core.source import Location
 from workbench.core.types import Array
 
@@ -44,14 +46,70 @@ def evaluate(
     for leaf in graph_inputs(outputs, known):
         if leaf not in known:
             known[leaf] = _leaf_value(leaf)
-    for node in toposort(outputs, known):
-        results = run_node(node, [known[v] for v in node.inputs])
+    order = toposort(outputs, known)
+    for node in demanded(outputs, known) if has_choice(order) else order:
+        results = run_node(node, [known.get(v) for v in node.inputs])
         known.update(zip(node.outputs, results, strict=True))
     return [known[v] for v in outputs]
 
 
-def run_node(node: Apply, inputs: Sequence[Array]) -> list[Array]:
-    """The reference of one node; an error says the user's line."""
+def has_choice(nodes: Iterable[Apply]) -> bool:
+    """Whether it depends on values which of the nodes are needed."""
+    return any(isinstance(node.op, IfElse) for node in nodes)
+
+
+class Values(Protocol):
+    """What is known so far, by variable."""
+
+    def __contains__(self, variable: Variable, /) -> bool: ...
+
+    def __getitem__(self, variable: Variable, /) -> Any: ...
+
+
+def demanded(outputs: Sequence[Variable], known: Values) -> Iterator[Apply]:
+    """The nodes that `outputs` need, one by one, each after those it needs.
+
+    Whoever asks runs the node and puts its values into `known` before asking for the next:
+    which branch of a choice is needed is looked up there. The value of the other branch, an
+    input of the node, may never be known.
+    """
+    done: set[Apply] = set()
+    for output in outputs:
+        if output.owner is None or output.owner in done or output in known:
+            continue
+        stack = [(output.owner, _needs(output.owner, known))]
+        while stack:
+            node, needs = stack[-1]
+            for needed in needs:
+                owner = needed.owner
+                if owner is not None and owner not in done and needed not in known:
+                    stack.append((owner, _needs(owner, known)))
+                    break
+            else:
+                stack.pop()
+                done.add(node)
+                yield node
+
+
+def _needs(node: Apply, known: Values) -> Iterator[Variable]:
+    """The inputs that a node needs; for a choice, once the condition is known, one branch."""
+    if not isinstance(node.op, IfElse):
+        yield from node.inputs
+        return
+    condition, x, y = node.inputs
+    yield condition
+    yield (
+        x
+        if (condition.data if isinstance(condition, Constant) else known[condition])
+        else y
+    )
+
+
+def run_node(node: Apply, inputs: Sequence[Any]) -> list[Array]:
+    """The reference of one node; an error says the user's line.
+
+    The inputs are arrays, but for ``None`` in place of a branch that is not taken.
+    """
     try:
         return node.op.evaluate(node, inputs)
     except WorkbenchError as error:

@@ -14,6 +14,7 @@ Read next: :mod:`workbench.core.op`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -325,6 +326,9 @@ class Apply:
         self.inputs = tuple(inputs)
         self.origin = source.origin_here()
         self.outputs = tuple(Variable(t, None, self, i) for i, t in enumerate(types))
+        record = _record.get()
+        if record is not None:
+            record.add(self)
 
     @property
     def output(self) -> Variable:
@@ -334,6 +338,28 @@ class Apply:
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(v.label() for v in self.inputs)})"
+
+
+_record: ContextVar[set[Apply] | None] = ContextVar("record", default=None)
+
+
+class recording:
+    """``with recording(made):`` operations applied inside are added to the set `made`.
+
+    Inside another one they are added to both.
+    """
+
+    def __init__(self, made: set[Apply]) -> None:
+        self.made = made
+
+    def __enter__(self) -> None:
+        self.outer = _record.get()
+        self.token = _record.set(self.made)
+
+    def __exit__(self, *error: object) -> None:
+        _record.reset(self.token)
+        if self.outer is not None:
+            self.outer |= self.made
 
 
 Variables = Variable | Iterable[Variable]

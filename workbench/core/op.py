@@ -33,6 +33,7 @@ import numpy as np
 
 from workbench.core.errors import GradientError, Report, ShapeError
 from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.inner import InnerGraph
 from workbench.core.source import Location, location_here
 from workbench.core.types import Array, TensorType
 
@@ -111,6 +112,16 @@ class Op:
         Only what the types leave open; compiled code checks it before it computes anything.
         """
         return []
+
+    def sizes_from_zero(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size]]:
+        """What must not be negative at run time: pairs of an axis and a size."""
+        return []
+
+    def inner_graphs(self, node: Apply) -> Sequence[InnerGraph]:
+        """The graphs that it holds, to be shown; none for most ops."""
+        return ()
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Apply this op to variables."""

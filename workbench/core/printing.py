@@ -3,8 +3,9 @@
 :func:`tree` prints every operation once, below those that read it; met again it is a
 reference, marked ``···``. Beside each operation stand its place in the order of
 execution, the user's line, and for a node of a gradient the forward node it belongs to.
-What a compiler knows besides (the order, which values take over memory) is passed in,
-since this file knows graphs only; :func:`workbench.viz.text.debugprint` passes it.
+Graphs inside operations, as the step of a loop, follow below, each variable with what it
+is outside. What a compiler knows besides (the order, which values take over memory) is
+passed in, since this file knows graphs only; :func:`workbench.viz.text.debugprint` passes it.
 
 :func:`pp` prints the formula.
 """
@@ -12,10 +13,13 @@ since this file knows graphs only; :func:`workbench.viz.text.debugprint` passes 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from workbench.core.graph import Apply, Constant, Shared, Variable, toposort
+from workbench.core.inner import InnerGraph, Link
+from workbench.core.ops.control import IfElse
 from workbench.core.ops.ufunc import DimShuffle
 from workbench.core.types import shape_text
 
@@ -40,12 +44,15 @@ class TreeOptions:
         letters, by numbers, or by its address.
     stop_on_name
         Whether to stop at named variables.
+    inner_graphs
+        Whether the graphs inside operations follow.
     """
 
     depth: int = -1
     print_type: bool = False
     ids: str = "CHAR"
     stop_on_name: bool = False
+    inner_graphs: bool = True
 
     def __post_init__(self) -> None:
         if self.ids not in ("", "CHAR", "int", "id"):
@@ -94,8 +101,8 @@ def tree_lines(
     in_place: Mapping[Variable, Variable] | None = None,
     inputs: Iterable[Variable] = (),
     options: TreeOptions | None = None,
-) -> list[tuple[str, Variable]]:
-    """The lines of :func:`tree`, each with the variable it shows."""
+) -> list[tuple[str, Variable | None]]:
+    """The lines of :func:`tree`, each with the variable it shows, if it shows one."""
     results, stop = list(results), frozenset(inputs)
     if order is None:
         nodes = toposort([v for _, v in results], stop)
@@ -115,53 +122,94 @@ class _Printer:
         stop: frozenset[Variable],
         options: TreeOptions,
     ) -> None:
-        self.order = order
+        self.order = dict(order)
         self.in_place = in_place
-        self.stop = stop
+        self.stop = set(stop)
         self.options = options
         self.seen: set[Variable] = set()
         self.marks: dict[Variable, str] = {}
         self.rows: list[tuple[str, str]] = []
-        self.shown: list[Variable] = []
+        self.shown: list[Variable | None] = []
+        self.holders: list[Apply] = []  # operations met that hold graphs
+        self.met: set[Apply] = set()
+        self.called: dict[Variable, str] = {}  # inner inputs that have no name
 
     def lines(
         self, results: Sequence[tuple[str, Variable]]
-    ) -> list[tuple[str, Variable]]:
+    ) -> list[tuple[str, Variable | None]]:
         for label, variable in results:
             self.walk(label, variable)
+        if self.options.inner_graphs and self.holders:
+            self.add("", "", None)
+            self.add("Inner graphs:", "", None)
+            for node in self.holders:  # grows while it is read
+                for inner in node.op.inner_graphs(node):
+                    self.inside(node, inner)
         return list(zip(lined_up(self.rows), self.shown, strict=True))
 
-    def walk(self, label: str, root: Variable) -> None:
+    def add(self, left: str, right: str, variable: Variable | None) -> None:
+        self.rows.append((left, right))
+        self.shown.append(variable)
+
+    def inside(self, node: Apply, inner: InnerGraph) -> None:
+        """Add the rows of a graph inside an operation: what it reads, what it gives."""
+        self.order |= {each: n for n, each in enumerate(inner.nodes())}
+        self.stop |= set(inner.inputs)
+        self.add("", "", None)
+        self.add(self.heading(node), inner.about, node.outputs[0])
+        for variable, link in zip(inner.inputs, inner.reads, strict=True):
+            self.called.setdefault(variable, inner_name(node, variable, link))
+            self.walk(self.outside(node, link), variable, " ← ")
+        for variable, link in zip(inner.outputs, inner.writes, strict=True):
+            self.walk(self.outside(node, link), variable, " → ")
+
+    def heading(self, node: Apply) -> str:
+        """An operation with the marks of those outputs that were met."""
+        several = len(node.outputs) > 1
+        marks = [
+            (f".{v.index} " if several else "") + self.mark(v)
+            for v in node.outputs
+            if v in self.marks
+        ]
+        return " ".join([plain(str(node.op)), *marks])
+
+    def outside(self, node: Apply, link: Link) -> str:
+        """What a variable of an inner graph is, with marks that can be followed."""
+
+        def name(variable: Variable) -> str:
+            mark = self.marks.get(variable) and self.mark(variable)
+            words = outside_name(node, variable)
+            return f"{words} {mark}" if mark else words
+
+        return plain(link.text(node, name))
+
+    def walk(self, label: str, root: Variable, lead: str = "") -> None:
         """Add the rows of one result; a stack in place of recursion."""
         # Variable, what it is for, level, lines left of its children, its own branch.
-        stack = [(root, label, 0, "", "")]
+        stack = [(root, label, 0, "", lead)]
         while stack:
             variable, role, level, left, branch = stack.pop()
             again = variable.owner is not None and variable in self.seen
-            self.shown.append(variable)
-            self.rows.append(
-                (
-                    left + branch + self.head(variable, again),
-                    self.note(variable, role, again),
-                )
-            )
+            head = left + branch + self.head(variable, again)
+            self.add(head, self.note(variable, role, again), variable)
             if again or not self.opens(variable, level):
                 continue
             self.seen.add(variable)
             assert variable.owner is not None
             below = self.indent(left, branch, level)
-            *others, last = variable.owner.inputs or (None,)
-            if last is None:
-                continue
-            stack.append((last, "", level + 1, below, "└ "))
-            stack.extend((v, "", level + 1, below, "├ ") for v in reversed(others))
+            rows = list(roles(variable.owner))
+            for (v, what), line in zip(
+                reversed(rows), chain(["└ "], repeat("├ ")), strict=False
+            ):
+                stack.append((v, what, level + 1, below, line))
 
     def indent(self, left: str, branch: str, level: int) -> str:
         """The lines left of the children, and a number for those that are deep."""
         # Drawn in full, a long chain would take space quadratic in its length.
         if level >= DEEPEST:
             return f" ⋯ {level + 1} "
-        return left + {"": " ", "├ ": "│ ", "└ ": "  "}[branch]
+        below = {"": " ", "├ ": "│ ", "└ ": "  ", " → ": "   ", " ← ": "   "}
+        return left + below[branch]
 
     def opens(self, variable: Variable, level: int) -> bool:
         """Whether the inputs of its operation follow."""
@@ -173,8 +221,9 @@ class _Printer:
 
     def head(self, variable: Variable, again: bool) -> str:
         if variable.owner is None or variable in self.stop:
-            text = leaf_text(variable)
+            text = self.called.get(variable) or leaf_text(variable)
         else:
+            self.remember(variable.owner)
             text = plain(str(variable.owner.op))
             if len(variable.owner.outputs) > 1:
                 text += f".{variable.index}"
@@ -182,6 +231,13 @@ class _Printer:
         quoted = f"'{name}'" if name and variable not in self.stop else ""
         parts = (text, self.mark(variable), quoted, SEEN * again)
         return " ".join(part for part in parts if part)
+
+    def remember(self, node: Apply) -> None:
+        """Remember an operation that holds graphs, once."""
+        if node not in self.met:
+            self.met.add(node)
+            if node.op.inner_graphs(node):
+                self.holders.append(node)
 
     def mark(self, variable: Variable) -> str:
         kind = self.options.ids
@@ -216,6 +272,12 @@ def lined_up(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{left:<{width}}  {right}".rstrip() for left, right in rows]
 
 
+def roles(node: Apply) -> Iterator[tuple[Variable, str]]:
+    """The inputs of a node, each with what it is for where that must be said."""
+    words = ("", "then", "else") if isinstance(node.op, IfElse) else repeat("")
+    return zip(node.inputs, words, strict=False)
+
+
 # --- the words of a line ---------------------------------------------------------
 
 
@@ -237,6 +299,22 @@ def plain(text: str) -> str:
 def display_name(variable: Variable) -> str:
     """Its name, or the name under which the user's cell kept it, or nothing."""
     return plain(variable.name or getattr(variable.tag, "bound", "") or "")
+
+
+def outside_name(node: Apply, variable: Variable) -> str:
+    """What a graph inside `node` calls an input or output of it."""
+    if variable.owner is not node:
+        return short_label(variable)
+    number = f" {variable.index}" if len(node.outputs) > 1 else ""
+    return display_name(variable) or f"output{number}"
+
+
+def inner_name(node: Apply, variable: Variable, link: Link) -> str:
+    """What to call an input of a graph inside `node`: its name, or what it is outside."""
+    if name := display_name(variable):
+        return name
+    words = link.text(node, lambda v: outside_name(node, v))
+    return words.rpartition(", then ")[2]
 
 
 def short_label(variable: Variable) -> str:

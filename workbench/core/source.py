@@ -14,12 +14,14 @@ made it, and an optimised node at the user's line.
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import os
 import sys
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -245,6 +247,22 @@ def location_here() -> Location | None:
     """The user's line that is running, for the text of an error: found and read, not only noted."""
     place = here()
     return None if place is None else place.location
+
+
+def definition(function: Any) -> Location | None:
+    """Where a function, a method or a callable object is written; ``None`` if in no file."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(type(function).__call__, "__code__", None)
+    if code is None:
+        return None
+    line = code.co_firstlineno
+    text = linecache.getline(code.co_filename, line).rstrip("\n")
+    start = len(text) - len(text.lstrip())
+    return Location(code.co_filename, line, start, len(text), code.co_name, text)
 
 
 def argument_here(

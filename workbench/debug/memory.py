@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.compile.callable import Function
+from workbench.compile.failures import bytes_text
 from workbench.compile.pipeline import CProgram
 from workbench.core.evaluate import evaluate
 from workbench.core.graph import Shared, Variable
@@ -72,16 +73,20 @@ class Memory:
     def rows(self) -> list[tuple[str, str, str]]:
         """A row a block: what it is, its size, and what lies in it."""
         return [
-            (block.kind, readable(block.nbytes), ", ".join(n for n, _ in block.values))
+            (
+                block.kind,
+                bytes_text(block.nbytes),
+                ", ".join(n for n, _ in block.values),
+            )
             for block in sorted(self.blocks, key=lambda b: -b.nbytes)
         ]
 
     def summary(self) -> str:
         """The totals in one line."""
         return (
-            f"peak {readable(self.peak)}: workspace {readable(self.workspace)}, "
-            f"{readable(self.unshared - self.peak)} saved by sharing, "
-            f"{readable(self.in_place)} of them in place"
+            f"peak {bytes_text(self.peak)}: workspace {bytes_text(self.workspace)}, "
+            f"{bytes_text(self.unshared - self.peak)} saved by sharing, "
+            f"{bytes_text(self.in_place)} of them in place"
         )
 
     def __str__(self) -> str:
@@ -178,13 +183,3 @@ def _bytes(program: CProgram, arrays: Sequence[Any]) -> dict[Variable, int]:
         elements = [s if isinstance(s, int) else known[s] for s in shape]
         made[variable] = variable.type.itemsize * int(np.prod(elements, dtype=np.int64))
     return made
-
-
-def readable(nbytes: int) -> str:
-    """Bytes with a unit, three digits or so."""
-    size = float(nbytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError

@@ -42,10 +42,12 @@ OPTIONS: dict[str, dict[str, Option]] = {
         "types": Option("say every type"),
         "stop-at-names": Option("stop at named values"),
         "ids": Option("mark every variable"),
+        "no-inner": Option("leave out the graphs inside operations"),
     },
     "symdot": {
         "before": BEFORE,
         "no-compact": Option("draw unnamed values as well"),
+        "scan": Option("draw the graphs inside loops as well"),
         "legend": Option("explain the shapes"),
         "ids": Option("number the operations"),
         "out": Option("save it: FILE.svg, FILE.png or FILE.dot", str),
@@ -114,6 +116,7 @@ class Lines:
             ids="CHAR" if options["ids"] else "",
             stop_on_name=bool(options["stop-at-names"]),
             before=bool(options["before"]),
+            print_inner_graphs=not options["no-inner"],
         )
 
     def symdot(self, line: str) -> Picture:
@@ -126,6 +129,7 @@ class Lines:
                 with_ids=bool(options["ids"]),
                 before=bool(options["before"]),
                 legend=bool(options["legend"]),
+                scan_graphs=bool(options["scan"]),
             )
         except ValueError as error:
             raise usage_error()(f"%symdot: {error}") from None
@@ -154,11 +158,11 @@ class Lines:
             return
         text = record.source.text
         if options["kernel"]:
-            kernels = {kernel.name: kernel for kernel in record.kernels}
+            kernels = {kernel.name: kernel.number for kernel in record.kernels}
             if options["kernel"] not in kernels:
                 near = nearest(options["kernel"], list(kernels), "")
                 raise usage_error()(f"%symcode: no kernel {options['kernel']}{near}")
-            first, last = kernels[options["kernel"]].lines
+            first, last = target.spans()[kernels[options["kernel"]]]
             text = "\n".join(text.splitlines()[max(0, first - 1) : last])
         if options["out"]:
             path = Path(options["out"]) / "source.c"

@@ -18,6 +18,7 @@ from workbench.core.derivatives import (
 )
 from workbench.core.gradient import grad
 from workbench.core.graph import Constant, Shared, Variable, as_variable
+from workbench.core.ops import scan_batching as _scan_batching
 from workbench.core.ops.barriers import (
     consider_constant,
     disconnected_grad,
@@ -349,6 +350,7 @@ from workbench.tensor import (
     random,
     shared_randomstreams,
     sharedvar,
+    signal,
     slinalg,
     special,
 )

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,29 @@ class Picture:
         The picture as SVG text.
     """
 
-    def __init__(self, drawn: Scene, title: str, dot: str) -> None:
+    def __init__(
+        self,
+        drawn: Scene,
+        title: str,
+        dot: str,
+        insides: Sequence[tuple[str, Scene]] = (),
+    ) -> None:
         self.title = title
         self.dot = dot
         self._scene = drawn
+        self._insides = insides
+
+    @property
+    def _n_boxes(self) -> int:
+        scenes = [self._scene, *(inner for _, inner in self._insides)]
+        return sum(len(each.boxes) for each in scenes)
 
     @lazy
     def svg(self) -> str:
         program = find_program()
-        if len(self._scene.boxes) > MOST_BOXES:
+        if self._n_boxes > MOST_BOXES:
             warnings.warn(
-                f"{len(self._scene.boxes)} boxes are too many for Graphviz; "
+                f"{self._n_boxes} boxes are too many for Graphviz; "
                 "the picture is Workbench's own.",
                 stacklevel=2,
             )
@@ -67,7 +80,7 @@ class Picture:
             except RuntimeError as error:
                 words = f"{error}; the picture is Workbench's own."
                 warnings.warn(words, stacklevel=2)
-        return svg(self._scene, self.title, legend=True)
+        return svg(self._scene, self.title, legend=True, insides=self._insides)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the picture; its format is the file name's, or `format`.
@@ -111,7 +124,7 @@ class Picture:
         return {"text/html": page, "image/svg+xml": self.svg, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return f"<picture of {self.title}: {len(self._scene.boxes)} boxes>"
+        return f"<picture of {self.title}: {self._n_boxes} boxes>"
 
 
 def pydotprint(
@@ -122,6 +135,7 @@ def pydotprint(
     with_ids: bool = False,
     before: bool = False,
     legend: bool = False,
+    scan_graphs: bool = False,
 ) -> Picture:
     """Draw a graph with Graphviz.
 
@@ -141,21 +155,40 @@ def pydotprint(
         For a compiled function: the graph as it was built, not as it is run.
     legend
         Whether to explain the shapes.
+    scan_graphs
+        Whether to draw the graphs inside operations as well, as the step of a loop, each
+        in a frame. Dashed lines lead from what is outside to what it is inside, and from
+        the results to the operation.
     """
     found = facts(fct)
     graph = found["graphs"][0 if before else -1]
-    drawn = scene(graph, compact, found.get("kernels"))
+    kernels = found.get("kernels")
+    drawn = scene(graph, compact, kernels)
+    insides = [
+        scene(graph, compact, kernels, k)
+        for k in range(len(graph["insides"]) if scan_graphs else 0)
+    ]
     title = f"{found['name']}, {graph['operations']} operations"
-    picture = Picture(drawn, title, dot_text(drawn, graph, title, with_ids, legend))
+    text = dot_text(drawn, graph, title, with_ids, legend, insides)
+    named = [
+        (_heading(each), inner)
+        for each, inner in zip(graph["insides"], insides, strict=False)
+    ]
+    picture = Picture(drawn, title, text, named)
     if outfile is not None:
         picture.save(outfile, format)
     return picture
 
 
 def dot_text(
-    drawn: Scene, graph: Facts, title: str, with_ids: bool = False, legend: bool = False
+    drawn: Scene,
+    graph: Facts,
+    title: str,
+    with_ids: bool = False,
+    legend: bool = False,
+    insides: Sequence[Scene] = (),
 ) -> str:
-    """The scene as DOT text."""
+    """The scene as DOT text, with the scenes of the graphs inside it."""
     try:
         import graphviz
     except ImportError as error:
@@ -171,19 +204,14 @@ def dot_text(
     found.attr(
         "edge", fontsize="8", arrowsize="0.6", color=RULE, fontcolor=MUTED, **font
     )
-    for number, box in enumerate(drawn.boxes):
-        node = graph["nodes"][box.node]
-        order = f"#{node['number']}  " if with_ids and "number" in node else ""
-        found.node(f"n{number}", _escape(order + _label(box)), **_style(box))
-    for line in drawn.lines:
-        style = {"label": _escape(line.type)}
-        if line.in_place:
-            style |= {
-                "color": f"{RED}:invis:{RED}",
-                "fontcolor": RED,
-                "label": _escape(f"! in place\n{line.type}"),
-            }
-        found.edge(f"n{line.source}", f"n{line.target}", **style)
+    _draw(found, drawn, graph, "n", with_ids)
+    for number, inner in enumerate(insides):
+        with found.subgraph(name=f"cluster_{number}") as frame:
+            name = _escape(_heading(graph["insides"][number]))
+            frame.attr(label=name, style="rounded", color=RULE, fontsize="11", **font)
+            _draw(frame, inner, graph, f"i{number}n", with_ids)
+    for start, end in _links(drawn, graph, insides):
+        found.edge(start, end, style="dashed")
     if legend:
         words = [
             "square: a variable (dotted: constant, double: shared, thick: result)",
@@ -192,6 +220,65 @@ def dot_text(
         ]
         found.attr(label="\\l".join(map(_escape, words)) + "\\l", fontsize="9", **font)
     return str(found.source)
+
+
+def _draw(
+    found: Any, drawn: Scene, graph: Facts, prefix: str, with_ids: bool = False
+) -> None:
+    """Add the boxes and lines of a scene to a DOT graph."""
+    for number, box in enumerate(drawn.boxes):
+        node = graph["nodes"][box.node]
+        order = f"#{node['number']}  " if with_ids and "number" in node else ""
+        found.node(f"{prefix}{number}", _escape(order + _label(box)), **_style(box))
+    for line in drawn.lines:
+        style = {"label": _escape(line.type)}
+        if line.in_place:
+            style |= {
+                "color": f"{RED}:invis:{RED}",
+                "fontcolor": RED,
+                "label": _escape(f"! in place\n{line.type}"),
+            }
+        found.edge(f"{prefix}{line.source}", f"{prefix}{line.target}", **style)
+
+
+def _links(
+    drawn: Scene, graph: Facts, insides: Sequence[Scene]
+) -> Iterator[tuple[str, str]]:
+    """From what is outside to the inputs inside, and from the results to the operation."""
+    names: dict[tuple[int, str], str] = {}
+    for prefix, each in [
+        ("n", drawn),
+        *((f"i{k}n", inner) for k, inner in enumerate(insides)),
+    ]:
+        for number, box in enumerate(each.boxes):
+            names.setdefault((box.node, box.suffix), f"{prefix}{number}")
+
+    def name(node: int, output: int) -> str | None:
+        return names.get((node, f".{output}")) or names.get((node, ""))
+
+    for inside in graph["insides"][: len(insides)]:
+        of, first = inside["of"], inside["nodes"][0]
+        sources = {
+            position: (source, output)
+            for source, output, target, position, _ in graph["edges"]
+            if target == of
+        }
+        pairs = [
+            (name(*sources[place]), name(first + i, 0))
+            for i, (places, _) in enumerate(inside["reads"])
+            for place in places
+        ]
+        pairs += [
+            (name(node, k), names.get((of, ""))) for node, k, _ in inside["results"]
+        ]
+        for start, end in dict.fromkeys(pairs):
+            if start is not None and end is not None:
+                yield start, end
+
+
+def _heading(inside: Facts) -> str:
+    """The title of a frame: the operation, and when what is inside is run."""
+    return "  ".join(part for part in (inside["title"], inside["about"]) if part)
 
 
 def _label(box: Box) -> str:

@@ -12,22 +12,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from workbench.compile.record import Compilation, Graph, Step
 from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
+from workbench.core.inner import Link
 from workbench.core.op import Op
 from workbench.core.printing import (
     TreeOptions,
     display_name,
     forward_node,
+    inner_name,
     leaf_text,
+    outside_name,
     plain,
     short_label,
 )
 from workbench.core.source import Location, Origin
 from workbench.core.types import shape_text
-from workbench.viz.keys import Keys
+from workbench.viz.keys import Inside, Keys
 from workbench.viz.target import Target, resolve, result_labels
 from workbench.viz.text import target_lines
 
@@ -37,6 +41,8 @@ LONGEST_TREE = 1_200  # lines of a tree that a view carries
 MOST_ANCESTORS = 8  # nodes of the plain graph named for one of the compiled graph
 KERNELS = {
     "loops": "loops of ours",
+    "loop": "a loop over steps, each of which runs the graph inside",
+    "branch": "what is computed only where its branch is taken",
     "blas": "a call of the BLAS library",
     "own": "C text that the operation brings",
     "host": "NumPy, from the compiled program: this operation has no kernel",
@@ -58,6 +64,13 @@ def facts(target: Any, name: str = "") -> Facts:
 
         An edge is ``[from, output, to, position, in place]``, a result ``[node, output,
         role]``. Nodes are numbered by their place in ``nodes``, and named by ``key``.
+
+        What lies inside operations follows what does not in ``nodes`` and ``edges``;
+        such a node says in ``inside`` which of the ``insides`` it belongs to. Each of
+        those says ``of`` which node it is, ``about`` when it runs, its share of
+        ``nodes`` and of ``edges`` (the first and how many), its ``results``, and what
+        stands for what outside: ``reads``, for each of its inputs (its first nodes), and
+        ``writes``, for each result, have two lists, of inputs and of outputs of ``of``.
     """
     return _Facts(resolve(target, name)).all()
 
@@ -70,7 +83,13 @@ class _Facts:
         self.record: Compilation | None = target.record
         graphs = [target.before] + ([target.after] if target.after is not None else [])
         self.graphs: list[Graph] = graphs
-        self.keys = Keys(graphs).of
+        keys = Keys(graphs)
+        self.insides = [keys.insides(graph) for graph in graphs]
+        # What is inside may be at several places; the first stands for all.
+        self.keys = dict(keys.of)
+        for each in chain.from_iterable(self.insides):
+            for named, key in each.keys.items():
+                self.keys.setdefault(named, key)
         self.lines: dict[tuple[Any, ...], int] = {}
         self.line_facts: list[Facts] = []
         self.abouts: dict[str, int] = {}
@@ -84,10 +103,11 @@ class _Facts:
         for kernel in target.kernels:
             for node in kernel.nodes:
                 self.kernel_of.setdefault(node, kernel.number)
-        self.present = [{self.keys[node] for node in graph.nodes()} for graph in graphs]
+        self.present = {self.keys[node] for node in self.nodes(0)}
         self.plain: dict[Origin, list[Apply]] = {}
-        for node in graphs[0].nodes():
+        for node in self.nodes(0):
             self.plain.setdefault(node.origin, []).append(node)
+        self.inner_lines = {} if self.record is None else target.inner_lines()
         self.names = self.carried_names()
 
     def all(self) -> Facts:
@@ -112,6 +132,13 @@ class _Facts:
 
     # --- a graph ---------------------------------------------------------------------
 
+    def nodes(self, number: int) -> list[Apply]:
+        """The operations of a graph, and of those inside it, each once."""
+        found = dict.fromkeys(self.graphs[number].nodes())
+        for each in self.insides[number]:
+            found |= dict.fromkeys(each.inner.nodes())
+        return list(found)
+
     def graph(self, number: int) -> Facts:
         graph, before = self.graphs[number], number == 0
         order = self.target.order(before)
@@ -120,12 +147,12 @@ class _Facts:
         leaves |= dict.fromkeys(graph_inputs(graph.results, graph.inputs))
         leaves |= dict.fromkeys(shared for shared, _ in graph.updates)
         operations = sorted(graph.nodes(), key=order.__getitem__)
-        where: dict[Variable, tuple[int, int]] = {}
+        where: dict[Variable | None, tuple[int, int]] = {}
         for place, leaf in enumerate(leaves):
             where[leaf] = (place, 0)
         for place, node in enumerate(operations, len(leaves)):
             where.update((v, (place, v.index)) for v in node.outputs if v not in where)
-        nodes = [self.leaf(leaf, graph) for leaf in leaves]
+        nodes = [self.leaf(leaf) for leaf in leaves]
         nodes += [
             self.operation(node, order[node], in_place, before) for node in operations
         ]
@@ -135,6 +162,7 @@ class _Facts:
             for place, node in enumerate(operations, len(leaves))
             for position, v in enumerate(node.inputs)
         ]
+        insides = self.inside(number, nodes, edges, where)
         tree = target_lines(self.target, before, TreeOptions(ids=""))
         return {
             "title": "before" if before else "after",
@@ -143,24 +171,78 @@ class _Facts:
             "results": [[*where[v], role] for role, v in self.roles(graph)],
             "operations": len(operations),
             "tree": [line for line, _ in tree[:LONGEST_TREE]],
-            "tree_nodes": [where[v][0] for _, v in tree[:LONGEST_TREE]],
+            "tree_nodes": [
+                where[v][0] if v in where else -1 for _, v in tree[:LONGEST_TREE]
+            ],
             "tree_left_out": max(0, len(tree) - LONGEST_TREE),
+            "insides": insides,
         }
 
-    def leaf(self, leaf: Variable, graph: Graph) -> Facts:
+    def inside(
+        self,
+        number: int,
+        nodes: list[Facts],
+        edges: list[list[int]],
+        where: dict[Variable | None, tuple[int, int]],
+    ) -> list[Facts]:
+        """The graphs inside operations; adds to the nodes, to the edges, and to where."""
+        found: list[Facts] = []
+        places = [dict(where)]  # of the graph, then of each inside
+        for place, each in enumerate(self.insides[number]):
+            inner, first, first_edge = each.inner, len(nodes), len(edges)
+            of = places[each.holder + 1][each.node.outputs[0]][0]
+            here: dict[Variable | None, tuple[int, int]] = {}
+            for leaf in each.leaves():
+                here[leaf] = (len(nodes), 0)
+                nodes.append(self.leaf(leaf, each) | {"inside": place})
+            for order, node in enumerate(inner.nodes()):
+                at = len(nodes)
+                here.update((v, (at, v.index)) for v in node.outputs if v not in here)
+                edges += [[*here[v], at, i, 0] for i, v in enumerate(node.inputs)]
+                made = self.operation(node, order, {}, number == 0, each)
+                nodes.append(made | {"inside": place})
+                if "kernel" in nodes[of]:
+                    nodes[-1]["kernel"] = nodes[of]["kernel"]
+            places.append(here)
+            where |= {v: at for v, at in here.items() if v not in where}
+            words = [_outside(each, link) for link in inner.writes]
+            found.append(
+                {
+                    "of": of,
+                    "title": nodes[of]["label"],
+                    "about": inner.about,
+                    "operations": len(inner.nodes()),
+                    "nodes": [first, len(nodes) - first],
+                    "edges": [first_edge, len(edges) - first_edge],
+                    "results": [
+                        [*here[v], words[i]] for i, v in enumerate(inner.outputs)
+                    ],
+                    "reads": [[[*k.inputs], [*k.outputs]] for k in inner.reads],
+                    "writes": [[[*k.inputs], [*k.outputs]] for k in inner.writes],
+                }
+            )
+        return found
+
+    def leaf(self, leaf: Variable, inside: Inside | None = None) -> Facts:
         kind = "input"
         if isinstance(leaf, Shared):
             kind = "shared"
         elif isinstance(leaf, Constant):
             kind = "constant"
         shape = leaf.storage[0].shape if isinstance(leaf, Shared) else leaf.type.shape
+        label, stands_for = leaf_text(leaf), ""
+        if inside is not None and leaf in inside.inner.inputs:
+            link = inside.inner.reads[list(inside.inner.inputs).index(leaf)]
+            stands_for = _outside(inside, link)
+            label = inner_name(inside.node, leaf, link)
         return compact(
-            key=self.keys[leaf],
+            key=(self.keys if inside is None else inside.keys)[leaf],
             kind=kind,
-            label=leaf_text(leaf),
+            label=label,
             outputs=[[display_name(leaf), f"{leaf.dtype} {shape_text(shape)}"
                       if isinstance(leaf, Shared) else str(leaf.type)]],
             line=self.line(leaf.location),
+            stands_for=stands_for,
         )  # fmt: skip
 
     def operation(
@@ -169,10 +251,12 @@ class _Facts:
         number: int,
         in_place: dict[Variable, Variable],
         before: bool,
+        inside: Inside | None = None,
     ) -> Facts:
         forward = forward_node(node)
+        line = self.target.source_lines.get(node) or self.inner_lines.get(node)
         return compact(
-            key=self.keys[node],
+            key=(self.keys if inside is None else inside.keys)[node],
             kind="operation",
             label=plain(str(node.op)),
             about=self.about(node),
@@ -181,8 +265,9 @@ class _Facts:
             number=number,
             steps=[] if before else [step.number for step in self.history(node)],
             from_keys=[] if before else self.ancestors(node),
+            same=inside is not None and not before and self.is_kept(node),
             kernel=None if before else self.kernel_of.get(node),
-            c_line=None if before else self.target.source_lines.get(node),
+            c_line=None if before else line,
             in_place=[short_label(in_place[v]) for v in node.outputs if v in in_place],
             forward=_forward(forward, self.keys),
         )
@@ -228,17 +313,21 @@ class _Facts:
     def ancestors(self, node: Apply) -> list[str]:
         """Keys of the nodes of the plain graph that it stands for."""
         key = self.keys.get(node)
-        if key in self.present[0]:
+        if key in self.present:
             return [key]
         oldest, seen = node, {node}
         while (older := oldest.origin.replaces) is not None and older not in seen:
             oldest = older
             seen.add(older)
-        if self.keys.get(oldest) in self.present[0]:
+        if self.keys.get(oldest) in self.present:
             return [self.keys[oldest]]
         family = self.plain.get(oldest.origin, [])
         alike = [n for n in family if n.op == oldest.op]
         return [self.keys[n] for n in (alike or family)[:MOST_ANCESTORS]]
+
+    def is_kept(self, node: Apply) -> bool:
+        """Whether a node inside an operation is in the plain graph as it is."""
+        return any(old.op == node.op for old in self.plain.get(node.origin, ()))
 
     def carried_names(self) -> dict[tuple[Origin, Op, int], str]:
         """Names that a cell gave to values, for what rewriting made of those.
@@ -249,7 +338,7 @@ class _Facts:
         """
         names = {
             (node.origin, node.op, v.index): display_name(v)
-            for node in self.graphs[0].nodes()
+            for node in self.nodes(0)
             for v in node.outputs
             if display_name(v) and node.origin.forward is None
         }
@@ -312,7 +401,7 @@ class _Facts:
         if self.record is None:
             return []
         images: dict[int, list[str]] = {}
-        for node in self.graphs[-1].nodes():
+        for node in self.nodes(-1):
             for step in self.history(node):
                 images.setdefault(step.number, []).append(self.keys[node])
         for step in self.record.steps:
@@ -346,11 +435,13 @@ def pair(
     is known to stand behind it.
     """
     images: dict[str, list[str]] = {}
+    unchanged: set[str] = set()
     for node in after:
         if node["kind"] != "operation":
             continue
         sources = node.pop("from_keys", [])
-        kept = node["key"] in sources
+        kept = node.pop("same", False) or node["key"] in sources
+        unchanged.update(sources * kept)
         node["fate"] = "kept" if kept else "rewritten" if sources else "new"
         if sources:
             node["pairs"] = sources
@@ -362,7 +453,8 @@ def pair(
             continue
         key = node["key"]
         keys = images.get(key, [])
-        node["fate"] = "kept" if key in keys else "rewritten" if keys else "gone"
+        kept = bool(keys) and key in unchanged
+        node["fate"] = "kept" if kept else "rewritten" if keys else "gone"
         if not keys and (keys := [k for k in merged.get(key, ()) if k in present]):
             node["fate"] = "merged"
         if keys:
@@ -379,6 +471,37 @@ def merges(steps: Sequence[Facts]) -> dict[str, list[str]]:
     return found
 
 
+def part(graph: Facts, inside: int | None = None) -> Facts:
+    """A graph without what is inside its operations, or one of the graphs inside.
+
+    Its nodes are numbered from 0, as those of any graph.
+    """
+    insides = graph.get("insides") or []
+    if inside is None:
+        if not insides:
+            return graph
+        n, m = insides[0]["nodes"][0], insides[0]["edges"][0]
+        return graph | {
+            "nodes": graph["nodes"][:n],
+            "edges": graph["edges"][:m],
+            "insides": [],
+        }
+    own = insides[inside]
+    (n, count), (m, edges) = own["nodes"], own["edges"]
+    return {
+        "title": own["title"],
+        "nodes": graph["nodes"][n : n + count],
+        "edges": [
+            [source - n, output, target - n, position, in_place]
+            for source, output, target, position, in_place in graph["edges"][
+                m : m + edges
+            ]
+        ],
+        "results": [[node - n, output, role] for node, output, role in own["results"]],
+        "operations": own["operations"],
+    }
+
+
 def fates(graph: Facts) -> dict[str, int]:
     """How many operations of a graph were kept, rewritten, new or gone."""
     return dict(Counter(n["fate"] for n in graph["nodes"] if "fate" in n))
@@ -391,6 +514,10 @@ def compact(**fields: Any) -> Facts:
         for name, value in fields.items()
         if value is not None and value is not False and value != "" and value != []
     }
+
+
+def _outside(inside: Inside, link: Link) -> str:
+    return link.text(inside.node, lambda v: outside_name(inside.node, v))
 
 
 def _forward(node: Apply | None, keys: dict[Any, str]) -> Facts | None:

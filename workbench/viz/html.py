@@ -15,7 +15,7 @@ from collections import deque
 from typing import Any
 
 from workbench.core.printing import plain
-from workbench.viz.facts import Facts, facts
+from workbench.viz.facts import Facts, facts, part
 from workbench.viz.picture import svg
 from workbench.viz.scene import Scene, scene
 from workbench.viz.target import Target, resolve
@@ -94,7 +94,7 @@ def alternative(found: Facts, before: bool = False) -> str:
     >>> alternative(facts(vector("x").sum(), name="total"))
     'Graph of total: from input x through 1 operation (sum) to output.'
     """
-    graph = found["graphs"][0 if before else -1]
+    graph = part(found["graphs"][0 if before else -1])
     leaves = [
         f"{node['kind']} {node['label']}"
         for node in graph["nodes"]
@@ -121,6 +121,7 @@ def nearest(graph: Facts, most: int = MOST_OPERATIONS) -> Facts:
     """The part of a graph nearest to its results; the graph itself when small."""
     if graph["operations"] <= most:
         return graph
+    graph = part(graph)
     nodes = graph["nodes"]
     operands: dict[int, list[int]] = {}
     for source, _, target, _, _ in graph["edges"]:

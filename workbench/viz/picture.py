@@ -11,12 +11,14 @@ constant       square box, dotted line
 result         square box, thick line, the word
 operation      rounded box; ``∂`` when it belongs to a gradient
 in place       red double line with ``!``
+graph inside   ``⊞`` before the operation's name
 NumPy          operation without a kernel: dashed, the word
 =============  ===================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from workbench.core.printing import plain
@@ -34,6 +36,8 @@ from workbench.viz.scene import (
 FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 INK, MUTED, RULE, GROUND = "#1f2933", "#5b6775", "#93a0ad", "#ffffff"
 RED = "#c62828"
+
+FRAME, FRAME_TITLE = 8.0, 24.0  # around a graph inside an operation, in pixels
 
 # Fill and stroke; strokes stand out from the ground by at least 3 to 1.
 COLOURS = {
@@ -58,7 +62,11 @@ WORDS = {
 
 
 def svg(
-    scene: Scene, title: str = "", description: str = "", legend: bool = False
+    scene: Scene,
+    title: str = "",
+    description: str = "",
+    legend: bool = False,
+    insides: Sequence[tuple[str, Scene]] = (),
 ) -> str:
     """The picture of a scene.
 
@@ -70,10 +78,18 @@ def svg(
         For readers who do not see it.
     legend
         Whether to explain the shapes below the graph.
+    insides
+        Titles and scenes of the graphs inside operations, drawn in frames below.
     """
     below = 36.0 if legend else 0.0
     width = max(scene.width, legend_width() if legend else 60.0)
-    height = scene.height + below
+    frames = []
+    top = scene.height
+    for words, inner in insides:
+        frames.append(draw_frame(words, inner, top))
+        width = max(width, inner.width + 2 * FRAME)
+        top += inner.height + FRAME_TITLE + FRAME
+    height = top + below
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
         f'height="{height:.0f}" viewBox="0 0 {width:.1f} {height:.1f}" role="img" '
@@ -81,13 +97,32 @@ def svg(
         f"<title>{text(title)}</title><desc>{text(description)}</desc>",
         f'<rect width="100%" height="100%" rx="6" fill="{GROUND}"/>',
     ]
-    parts += [draw_line(line) for line in scene.lines if not line.in_place]
-    parts += [draw_line(line) for line in scene.lines if line.in_place]
-    parts += [draw_box(box) for box in scene.boxes]
+    parts += draw_scene(scene)
+    parts += frames
     if legend:
-        parts.append(draw_legend(scene.height))
+        parts.append(draw_legend(top))
     parts.append("</svg>")
     return "\n".join(parts)
+
+
+def draw_scene(scene: Scene) -> list[str]:
+    """Lines, then those that matter more, then boxes."""
+    plain_lines = [draw_line(line) for line in scene.lines if not line.in_place]
+    in_place = [draw_line(line) for line in scene.lines if line.in_place]
+    return [*plain_lines, *in_place, *map(draw_box, scene.boxes)]
+
+
+def draw_frame(title: str, scene: Scene, top: float) -> str:
+    """The scene of a graph inside an operation, in a frame with a title."""
+    width, height = scene.width, scene.height + FRAME_TITLE
+    inner = "\n".join(draw_scene(scene))
+    return (
+        f'<rect x="{FRAME}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" '
+        f'rx="6" fill="none" stroke="{RULE}"/>'
+        f'<text x="{FRAME + 12}" y="{top + 18:.1f}" font-size="{TITLE_SIZE}" '
+        f'fill="{INK}">{text(title)}</text>'
+        f'<g transform="translate({FRAME} {top + FRAME_TITLE:.1f})">{inner}</g>'
+    )
 
 
 def text(words: str) -> str:
@@ -127,6 +162,8 @@ def draw_box(box: Box) -> str:
         )
     title_y = box.y - 2 if box.caption else box.y + 4.5
     glyphs = ""
+    if "holds" in box.marks:
+        glyphs += f'<tspan fill="{MUTED}">⊞ </tspan>'
     if "gradient" in box.marks:
         glyphs += f'<tspan fill="{stroke}">∂ </tspan>'
     if "in-place" in box.marks:

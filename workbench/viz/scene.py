@@ -8,6 +8,8 @@ Square boxes are variables, rounded ones operations. The compact form leaves out
 reader of the user's code has no name for: unnamed intermediate values (their type then
 stands in the operation) and constants that are merely reshaped. A constant is drawn
 beside each of its readers, since one ``1.0`` with forty lines says nothing.
+
+A graph inside an operation has a scene of its own; the operation says how much it holds.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from workbench.viz.facts import Facts
+from workbench.viz.facts import Facts, part
 from workbench.viz.layout import Point, layout
 
 TITLE_SIZE, CAPTION_SIZE = 13.0, 10.5  # pixels
@@ -45,7 +47,7 @@ class Box:
         Its one or two lines of text.
     marks
         What else it says of itself: ``gradient``, ``in-place``, ``host`` (runs in
-        NumPy), ``unnamed``.
+        NumPy), ``unnamed``, ``holds`` (there is a graph inside).
     x, y, width, height
         Its middle and its size, in pixels.
     """
@@ -65,13 +67,18 @@ class Box:
 
 @dataclass(frozen=True)
 class Line:
-    """A line between two boxes, by number; `type` is that of the value it carries."""
+    """A line between two boxes, by number; `type` is that of the value it carries.
+
+    `ports` say which output of its source and which input of its target it is; -1 where a
+    box is no operation.
+    """
 
     source: int
     target: int
     in_place: bool
     type: str
     route: list[Point]
+    ports: tuple[int, int] = (-1, -1)
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,12 @@ class Scene:
         """The scene as plain data: rows of numbers and words, to be short.
 
         A box is ``[node, suffix of its key, shape, title, caption, marks, x, y, width,
-        height]``, a line ``[from, to, in place, coordinates]``.
+        height]``, a line ``[from, to, in place, coordinates]``, and its two ports when it
+        leads to or from an operation that holds a graph.
         """
+        holds = [
+            box.shape == "operation" and "holds" in box.marks for box in self.boxes
+        ]
         return {
             "boxes": [
                 [box.node, box.suffix, box.shape, box.title, box.caption,
@@ -99,7 +110,8 @@ class Scene:
             ],
             "lines": [
                 [line.source, line.target, int(line.in_place),
-                 [round(c) for point in line.route for c in point]]
+                 [round(c) for point in line.route for c in point],
+                 *(line.ports if holds[line.source] or holds[line.target] else ())]
                 for line in self.lines
             ],
             "width": round(self.width),
@@ -109,22 +121,35 @@ class Scene:
 
 
 def scene(
-    graph: Facts, compact: bool = True, kernels: list[Facts] | None = None
+    graph: Facts,
+    compact: bool = True,
+    kernels: list[Facts] | None = None,
+    inside: int | None = None,
 ) -> Scene:
-    """The scene of one graph of the facts."""
-    sketch = _Sketch(graph, compact, kernels or [])
+    """The scene of one graph of the facts, or of one of the graphs inside it."""
+    held: dict[int, int] = {}
+    for each in graph.get("insides") or []:
+        held[each["of"]] = held.get(each["of"], 0) + each["operations"]
+    first = 0 if inside is None else graph["insides"][inside]["nodes"][0]
+    here = {node - first: count for node, count in held.items()}
+    sketch = _Sketch(part(graph, inside), compact, kernels or [], here)
     sketch.draw()
     found = layout(
         [(box.width, box.height) for box in sketch.boxes],
-        [(source, target) for source, target, _, _ in sketch.lines],
+        [(line.source, line.target) for line in sketch.lines],
     )
     boxes = [
-        replace(box, x=round(x + MARGIN, 1), y=round(y + MARGIN, 1))
+        replace(
+            box,
+            node=box.node + first,
+            x=round(x + MARGIN, 1),
+            y=round(y + MARGIN, 1),
+        )
         for box, (x, y) in zip(sketch.boxes, found.centres, strict=True)
     ]
     lines = [
-        Line(s, t, taken, type_, [(x + MARGIN, y + MARGIN) for x, y in route])
-        for (s, t, taken, type_), route in zip(sketch.lines, found.routes, strict=True)
+        replace(line, route=[(x + MARGIN, y + MARGIN) for x, y in route])
+        for line, route in zip(sketch.lines, found.routes, strict=True)
     ]
     width, height = found.width + 2 * MARGIN, found.height + 2 * MARGIN
     return Scene(boxes, lines, width, height, sketch.hidden)
@@ -133,7 +158,14 @@ def scene(
 class _Sketch:
     """Boxes and lines while they are chosen, without places."""
 
-    def __init__(self, graph: Facts, compact: bool, kernels: list[Facts]) -> None:
+    def __init__(
+        self,
+        graph: Facts,
+        compact: bool,
+        kernels: list[Facts],
+        held: dict[int, int],
+    ) -> None:
+        self.held = held
         self.nodes: list[Facts] = graph["nodes"]
         self.edges: list[list[int]] = graph["edges"]
         self.compact = compact
@@ -146,7 +178,7 @@ class _Sketch:
             self.operands.setdefault(edge[2], []).append(edge)
         self.stands_for = self.reshaped_constants() if compact else {}
         self.boxes: list[Box] = []
-        self.lines: list[tuple[int, int, bool, str]] = []
+        self.lines: list[Line] = []
         self.hidden = 0
 
     def reshaped_constants(self) -> dict[int, int]:
@@ -178,13 +210,13 @@ class _Sketch:
                     if self.shows_value(number, output):
                         box = self.value(number, output, name, type_)
                         of_value[number, output] = box
-                        self.lines.append((of_node[number], box, False, type_))
+                        self.join(of_node[number], box, False, type_, (output, -1))
             elif node["kind"] != "constant" or not self.compact:
                 of_value[number, 0] = self.leaf(number, node)
             elif (number, 0) in self.roles:
                 of_value[number, 0] = self.leaf(number, node)
         copies: dict[int, int] = {}
-        for source, output, target, _, in_place in self.edges:
+        for source, output, target, position, in_place in self.edges:
             if target in self.stands_for:
                 continue
             start = self.stands_for.get(source, source)
@@ -195,7 +227,13 @@ class _Sketch:
                 copies[start] = copy + 1
                 drawn = self.leaf(start, self.nodes[start], copy)
             type_ = self.nodes[source]["outputs"][output][1]
-            self.lines.append((drawn, of_node[target], bool(in_place), type_))
+            ports = (output if value not in of_value else -1, position)
+            self.join(drawn, of_node[target], bool(in_place), type_, ports)
+
+    def join(
+        self, source: int, target: int, taken: bool, type_: str, ports: tuple[int, int]
+    ) -> None:
+        self.lines.append(Line(source, target, taken, type_, [], ports))
 
     def shows_value(self, node: int, output: int) -> bool:
         if not self.compact or (node, output) in self.roles:
@@ -214,10 +252,13 @@ class _Sketch:
                 ("gradient", "forward" in node),
                 ("in-place", "in_place" in node),
                 ("host", self.kernel_kind(node) == "host"),
+                ("holds", number in self.held),
             )
             if there
         ]
         words = [", ".join(dict.fromkeys(unnamed)), "NumPy" * ("host" in marks)]
+        if number in self.held:
+            words.append(f"{self.held[number]} inside")
         caption = " · ".join(word for word in words if word)
         return self.add(number, "operation", node["label"], caption, marks=marks)
 
@@ -232,7 +273,8 @@ class _Sketch:
             is_plain = self.compact and not roles and node["label"] != "constant"
             words = [] if is_plain else [*roles, type_]
         else:
-            words = [node["kind"], *roles, type_]
+            what = node.get("stands_for", node["kind"])
+            words = [*([what] if what != node["label"] else []), *roles, type_]
         suffix = f"/{copy}" if copy else ""
         shape = node["kind"]
         return self.add(number, shape, node["label"], " · ".join(words), suffix)

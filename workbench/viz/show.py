@@ -126,12 +126,16 @@ class Panel:
         found: dict[str, tuple[Variable, ...]] = {}
         for target in self.targets:
             graphs = [target.before] + ([target.after] if target.after else [])
-            keys = Keys(graphs).of
+            keys = Keys(graphs)
             for graph in reversed(graphs):  # where a key is in both, what is run
                 for leaf in graph_inputs(graph.results, graph.inputs):
-                    found.setdefault(keys[leaf], (leaf,))
+                    found.setdefault(keys.of[leaf], (leaf,))
                 for node in graph.nodes():
-                    found.setdefault(keys[node], node.outputs)
+                    found.setdefault(keys.of[node], node.outputs)
+            for inside in (each for graph in graphs for each in keys.insides(graph)):
+                for each, key in inside.keys.items():
+                    own = (each,) if isinstance(each, Variable) else each.outputs
+                    found.setdefault(key, own)
         return found
 
     # --- forms ------------------------------------------------------------------------

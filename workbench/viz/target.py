@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.compile.record import Compilation, Graph, Kernel
+from workbench.compile.record import Compilation, Graph, Kernel, Known
 from workbench.core.graph import Apply, Constant, Shared, Variable, graph_inputs
+from workbench.core.inner import nodes_within
 from workbench.core.printing import plain
 
 
@@ -53,6 +54,43 @@ class Target:
         if self.record is None or self.record.source is None:
             return {}
         return self.record.source.node_lines
+
+    def spans(self) -> dict[int, tuple[int, int]]:
+        """For each kernel its lines, the first and the last, with those of what it holds.
+
+        The code of a graph inside an operation stands just before that of the operation.
+        """
+        if self.record is None or self.record.source is None:
+            return {}
+        lines = self.record.source.text.split("\n")
+        end = _end_of_function(lines, "static int prepare(")
+        found: dict[int, tuple[int, int]] = {}
+        for kernel in sorted(self.kernels, key=lambda kernel: kernel.lines):
+            first, last = kernel.lines
+            if kernel.kind in ("loop", "branch"):
+                between = range(end + 1, first)
+                starts = (n for n in between if lines[n - 1].startswith("static "))
+                first = next(starts, first)
+            found[kernel.number] = (first, last)
+            end = max(end, last)
+        return found
+
+    def inner_lines(self) -> dict[Apply, int]:
+        """The line of the generated code of each node inside an operation that is run."""
+        if self.record is None or self.record.source is None:
+            return {}
+        found: dict[Apply, int] = {}
+        spans = self.spans()
+        for kernel in self.kernels:
+            first, last = spans[kernel.number]
+            for _, inner in nodes_within(kernel.nodes):
+                inputs, outputs = tuple(inner.inputs), tuple(inner.outputs)
+                known = Known(Graph(inputs, outputs))
+                for part, line in self.source_lines.items():
+                    node = known.node(part) if first <= line <= last else None
+                    if node is not None:
+                        found.setdefault(node, line)
+        return found
 
     def order(self, before: bool = False) -> dict[Apply, int]:
         """The place of each operation in the order of execution."""
@@ -127,3 +165,13 @@ def result_labels(graph: Graph) -> list[tuple[str, Variable]]:
     labels = [("", v) for v in graph.outputs]
     labels += [(f"{plain(s.name or 'shared')} ←", new) for s, new in graph.updates]
     return labels
+
+
+def _end_of_function(lines: list[str], head: str) -> int:
+    """The last line, counted from 1, of the function that starts so; 0 when there is none."""
+    inside = False
+    for number, line in enumerate(lines, 1):
+        inside = inside or line.startswith(head)
+        if inside and line == "}":
+            return number
+    return 0

@@ -25,6 +25,7 @@ def debugprint(
     ids: str = "CHAR",
     stop_on_name: bool = False,
     before: bool = False,
+    print_inner_graphs: bool = True,
 ) -> str | None:
     """Print a graph as a tree, a line for every operation.
 
@@ -44,13 +45,18 @@ def debugprint(
         Whether to stop at named variables.
     before
         For a compiled function: the graph as it was built, not as it is run.
+    print_inner_graphs
+        Whether the graphs inside operations follow, as the step of a loop: what each
+        input of it is outside (``←``), and what becomes of each result (``→``).
 
     Returns
     -------
     str or None
         The text when `file` is ``"str"``.
     """
-    options = TreeOptions(depth, print_type, ids, stop_on_name)
+    options = TreeOptions(
+        depth, print_type, ids, stop_on_name, inner_graphs=print_inner_graphs
+    )
     text = target_tree(resolve(obj), before, options)
     if file == "str":
         return text
@@ -67,8 +73,8 @@ def target_tree(
 
 def target_lines(
     target: Target, before: bool = False, options: TreeOptions | None = None
-) -> list[tuple[str, Variable]]:
-    """The lines of :func:`target_tree`, each with the variable it shows."""
+) -> list[tuple[str, Variable | None]]:
+    """The lines of :func:`target_tree`, each with the variable it shows, if any."""
     graph = target.graph(before)
     return tree_lines(
         result_labels(graph),

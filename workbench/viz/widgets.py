@@ -23,11 +23,12 @@ PARTS = (
     "dom.js",
     "paint.js",
     "canvas.js",
+    "unfold.js",
     "view.js",
     "lists.js",
+    "search.js",
     "details.js",
     "keys.js",
-    "search.js",
     "inspector.js",
 )
 MOST_BOXES = 1_500  # beyond, the full form is not sent: it would double what is
@@ -49,11 +50,19 @@ def scenes(found: Facts) -> list[Facts]:
     kernels = found.get("kernels")
     drawn = []
     for graph in found["graphs"]:
-        forms = {"compact": scene(graph, True, kernels).data()}
-        if 2 * graph["operations"] <= MOST_BOXES:
-            forms["full"] = scene(graph, False, kernels).data()
+        forms = {"compact": form(graph, True, kernels)}
+        held = sum(inside["operations"] for inside in graph["insides"])
+        if 2 * (graph["operations"] + held) <= MOST_BOXES:
+            forms["full"] = form(graph, False, kernels)
         drawn.append(forms)
     return drawn
+
+
+def form(graph: Facts, compact: bool, kernels: list[Facts] | None) -> Facts:
+    """The scene of a graph, with those of the graphs inside it as ``insides``."""
+    insides = range(len(graph["insides"]))
+    held = [scene(graph, compact, kernels, inside).data() for inside in insides]
+    return scene(graph, compact, kernels).data() | {"insides": held}
 
 
 @cache
@@ -110,6 +119,7 @@ def inspector_class() -> type:
         selection = traitlets.List(traitlets.Unicode()).tag(sync=True)
         step = traitlets.Int(0).tag(sync=True)
         compact = traitlets.Bool(True).tag(sync=True)
+        expanded = traitlets.List(traitlets.Unicode()).tag(sync=True)
         query = traitlets.Unicode("").tag(sync=True)
 
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:

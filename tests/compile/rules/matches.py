@@ -532,6 +532,9 @@ row(
 # More of them; importing a file adds its makers.
 from tests.compile.rules import (
     matches_algebra,  # noqa: F401
+    matches_loops,  # noqa: F401
+    matches_pooling,  # noqa: F401
     matches_stability,  # noqa: F401
     matches_structure,  # noqa: F401
+    matches_tables,  # noqa: F401
 )

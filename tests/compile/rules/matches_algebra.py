@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import workbench as wb
 import workbench.tensor as T
 from tests.compile.rules.drawing import matches, row, sizes_of, stretch
 from workbench.core.ops.elementwise import Switch
@@ -358,6 +359,29 @@ def _(d):
     one, two = d.like((1, 3)), d.like((2, 3))
     return Switch()(c, Switch()(c, one, two), d.like((1, 3)))
 
+
+row(
+    "ifelse_of_constant",
+    lambda d: wb.ifelse(True, d.new(2, 3), d.new(3, 3)),
+    lambda d: wb.ifelse(0, d.new(2, 3), d.new(1, 3)),
+)
+row(
+    "ifelse_between_equals",
+    lambda d: (lambda x: wb.ifelse(d.new(), x, x))(d.any()),
+)
+row(
+    "ifelse_of_invert",
+    lambda d: wb.ifelse(~T.gt(d.new(), 0), d.new(2), d.new(3)),
+)
+row(
+    "ifelse_of_ifelse",
+    lambda d: (lambda c: wb.ifelse(c, wb.ifelse(c, d.new(3), d.new(2)), d.new(4)))(
+        d.new(dtype="bool")
+    ),
+    lambda d: (lambda c: wb.ifelse(c, d.new(1), wb.ifelse(c, d.new(3), d.new(1))))(
+        d.new(dtype="bool")
+    ),
+)
 
 row(
     "arccosh_of_cosh",

@@ -4,6 +4,7 @@ import numpy as np
 
 import workbench.tensor as T
 from tests.compile.rules.drawing import matches, row
+from workbench.core.ops.gathering import Put
 
 # --- complements ----------------------------------------------------------------------
 
@@ -237,6 +238,32 @@ def _(d):
     return (d.new(3) / (1 + total)).dimshuffle(0, "x") * T.exp(x)
 
 
+@matches("exp_over_sum_of_exp")
+def _(d):
+    e = 3 * T.exp(d.new(3, 4))
+    return e / (2 * e.sum(axis=1, keepdims=True))
+
+
+@matches("exp_over_sum_of_exp")
+def _(d):
+    e = T.exp(d.new(3, 4))
+    return e.T * (d.new(4, 3) / (d.new(1, 1, low=1) * e.sum(axis=1).dimshuffle("x", 0)))
+
+
+@matches("exp_over_sum_of_exp")
+def _(d):
+    e, rows = T.exp(d.new(4, 3)), T.constant(np.array([3, 1, 0, 1]))
+    part = d.new(4, 3) / e[rows].sum(axis=1).dimshuffle(0, "x")
+    return e * Put(1, True)(T.constant(np.zeros((4, 3))), part, rows)
+
+
+@matches("exp_over_sum_of_exp")
+def _(d):
+    e = T.exp(d.new(4, 3))
+    part = d.new(2, 6) / T.reshape(e, (2, 6)).sum(axis=1).dimshuffle(0, "x")
+    return e * T.reshape(part, (4, 3))
+
+
 @matches("mean_weighted_by_exp")
 def _(d):
     x = d.new(3, 4)
@@ -248,6 +275,12 @@ def _(d):
 def _(d):
     x = d.new(*d.shape(2, low=2))
     return T.nnet.logsoftmax(x - T.max(x), axis=0)
+
+
+@matches("probability_over_itself")
+def _(d):
+    p = T.nnet.softmax(d.new(2, 3))
+    return p * T.reshape(1 / p.flatten(), (2, 3))
 
 
 @matches("probability_over_itself")

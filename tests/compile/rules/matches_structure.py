@@ -394,7 +394,6 @@ def kron(d: Draw) -> Variable:
 
 row("det_of_kron", lambda d: L.det(kron(d)))
 row("slogdet_of_kron", lambda d: tuple(L.slogdet(kron(d))))
-row("log_of_abs_det", lambda d: T.log(abs(L.det(invertible(d, 3)))))
 row(
     "diagonal_of_dot",
     lambda d: T.trace(T.dot(d.new(3, 2), d.new(2, 3))),
@@ -424,6 +423,11 @@ row(
     lambda d: T.dot(d.new(2), T.dot(d.new(2, 3), d.new(3, 4))),
 )
 row("transpose_of_dot", lambda d: T.dot(d.new(2, 3), d.new(3, d.size())).T)
+row(
+    "dot_of_transposes",
+    lambda d: (lambda x, y: (T.dot(y.T, x.T), T.dot(x, y)))(d.new(2, 3), d.new(3, 4)),
+    lambda d: (lambda x: T.dot(x.T, x.T) + 2 * T.dot(x, x))(d.new(*[d.size()] * 2)),
+)
 
 
 @matches("dot_of_dot")

@@ -91,6 +91,11 @@ ROWS: dict[str, tuple[Callable[[Inputs], Any], list[str], list[str]]] = {
         ["reshape"],
     ),
     "log(abs(det(a)))": (lambda i: T.log(abs(L.det(i.a))), ["slogdet"], ["det", "log"]),
+    "log(abs(det(a) - 0))": (
+        lambda i: T.log(abs(L.det(i.a) - 0)),
+        ["slogdet"],
+        ["det", "log"],
+    ),
     "singular values alone": (lambda i: L.svd(i.a)[1], ["svdvals"], ["svd"]),
     "eigenvalues alone": (lambda i: L.eigh(i.a)[0], ["eigvalsh"], ["eigh"]),
     "r alone": (lambda i: L.qr(i.a)[1], ["qr{mode=r}"], ["qr"]),
@@ -148,6 +153,32 @@ def test_structure_is_used_and_values_stay(row, dtype):
         # Conditions of the matrices are below 100, and a few roundings each way.
         eps = 1000 * np.finfo(dtype).eps
         np.testing.assert_allclose(found, expected, rtol=eps, atol=eps)
+
+
+TWICE = {
+    "product first": lambda a, b: T.dot(a, b)[:, 0] + T.exp(T.dot(b.T, a.T))[0],
+    "transposes first": lambda a, b: T.exp(T.dot(b.T, a.T))[0] + T.dot(a, b)[:, 0],
+    "product is a result": lambda a, b: [T.dot(a, b), T.dot(b.T, a.T).sum(axis=0)],
+    "product is transposed": lambda a, b: T.exp(T.dot(a, b).T) + T.dot(b.T, a.T),
+    "both are": lambda a, b: T.dot(a, b) + T.exp(T.dot(a, b).T) * T.dot(b.T, a.T),
+    "square": lambda a, b: T.dot(a.T, a.T) + T.exp(T.dot(a, a)),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_a_product_and_that_of_the_transposes_are_computed_once(case):
+    a, b = T.matrices("a", "b")
+    results = TWICE[case](a, b)
+    given = dict(inputs=[a, b], outputs=results, on_unused_input="ignore")
+
+    fast, plain = wb.function(**given), wb.function(**given, mode="None")
+
+    nodes, steps = fast.compilation.after.nodes(), fast.compilation.steps
+    assert [str(node.op) for node in nodes].count("dot") == 1
+    assert sum("dot" in step.rule for step in steps) <= 2
+    values = np.random.default_rng(0).normal(size=(2, 3, 3))
+    for x, y in zip(fast(*values), plain(*values), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
 
 
 SINGULAR = {

@@ -99,6 +99,16 @@ SOFTMAXES = {
     ),
     "exp / sum of columns": (0, lambda x: T.exp(x) / T.exp(x).sum(0)),
     "columns, kept": (0, lambda x: T.exp(x) / T.exp(x).sum(0, keepdims=True)),
+    "exp.T / sum": (1, lambda x: (T.exp(x).T / T.exp(x).sum(1)).T),
+    "exp(x.T) / sum": (1, lambda x: (T.exp(x.T) / T.exp(x.T).sum(0)).T),
+    "2 exp / (2 sum)": (
+        1,
+        lambda x: 2 * T.exp(x) / (2 * T.exp(x).sum(1, keepdims=True)),
+    ),
+    "2 exp / sum(2 exp)": (
+        1,
+        lambda x: 2 * T.exp(x) / (2 * T.exp(x)).sum(1, keepdims=True),
+    ),
     "everything": (None, lambda x: T.exp(x) / T.sum(T.exp(x))),
     "shifted": (1, shifted),
     "softmax(x - max)": (
@@ -128,6 +138,10 @@ LOGS = {
     "log(p.reshape(3, 4)).reshape(4, 3)": lambda p: T.log(p.reshape((3, 4))).reshape(
         (4, 3)
     ),
+    "log(p.flatten()).reshape(4, 3)": lambda p: T.log(p.flatten()).reshape((4, 3)),
+    "log(p.reshape(2, -1)).reshape(4, 3)": lambda p: T.log(p.reshape((2, -1))).reshape(
+        (4, 3)
+    ),
     "log(p[::-1])[::-1]": lambda p: T.log(p[::-1])[::-1],
     "log(p[[3, 2, 1, 0]])[::-1]": lambda p: T.log(p[np.array([3, 2, 1, 0])])[::-1],
     "log(2 p) - log(2)": lambda p: T.log(2 * p) - np.log(2),
@@ -148,6 +162,7 @@ LOSSES = {
     "one-hot matrix": lambda p, y: T.nnet.categorical_crossentropy(p, T.cast(T.eq(T.mod(y, 3)[:, None], np.arange(3)), p.dtype)).mean(),
     "to_one_hot": lambda p, y: -T.sum(T.extra_ops.to_one_hot(T.mod(y, 3), 3) * T.log(p)) / 4,
     "columns": lambda p, y: -T.log(p.T)[y, ROWS].mean(),
+    "flat places": lambda p, y: -T.log(p.flatten()[3 * ROWS + T.mod(y, 3)]).mean(),
     "a third": lambda p, y: -T.log(p)[ROWS, y].mean() / 3 * 3,
     "subtracted": lambda p, y: (0 - T.log(p)[ROWS, y]).mean(),
     "row by row": lambda p, y: -sum(T.log(p[i])[y[i]] for i in range(4)) / 4,

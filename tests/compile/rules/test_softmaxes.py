@@ -13,8 +13,9 @@ from workbench.compile.rules import LOWERING, STAGES
 from workbench.core.evaluate import evaluate
 from workbench.core.gradient import grad
 from workbench.core.ops import linalg, nnet
-from workbench.core.ops.elementwise import Reciprocal, TrueDiv
+from workbench.core.ops.elementwise import Eq, Reciprocal, TrueDiv
 from workbench.core.ops.gathering import OneHot, Put
+from workbench.core.ops.reduction import Max
 
 INF = np.inf
 
@@ -243,3 +244,79 @@ def test_every_log_probability_of_a_softmax(sign):
     log_p = value - np.logaddexp.reduce(value, axis=1, keepdims=True)
     np.testing.assert_allclose(found, (sign * log_p + value).sum(), rtol=1e-12)
     np.testing.assert_allclose(slope, sign * (1 - 3 * np.exp(log_p)) + 1, rtol=1e-12)
+
+
+MOVED = {
+    "permuted": lambda e: e[np.array([3, 2, 0, 1])],
+    "some twice": lambda e: e[np.array([3, 2, 3])],
+    "turned around": lambda e: e[::-1, ::-1],
+    "every other": lambda e: e[::2],
+    "transposed": lambda e: e.T,
+    "in another shape": lambda e: e.reshape((2, 6)),
+    "in a shape to be found": lambda e: e.reshape((-1, 2)),
+    "all in a row": lambda e: e.flatten(),
+}
+
+
+@pytest.mark.parametrize("factor", [1, 3, -2])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("moved", MOVED)
+def test_gradient_of_a_softmax_of_exponentials_that_were_moved(moved, axis, factor):
+    x = T.dmatrix("x")
+    e = factor * MOVED[moved](T.exp(x))
+    p = e / e.sum(axis=axis, keepdims=True)
+    cost = (p * T.sin(T.arange(p.size)).reshape(p.shape)).sum()
+    values = {x: np.random.default_rng(1).normal(size=(4, 3))}
+
+    found = computed([cost, grad(cost, x)], values)
+
+    expected = evaluate([cost, grad(cost, x)], values)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_factor_without_a_reciprocal_stays_in_a_softmax(dtype):
+    x = T.vector("x", dtype=dtype)
+    e = T.exp(x) * np.asarray(np.finfo(dtype).tiny / 64, dtype)
+    value = np.array([1, 2, 3], dtype)
+
+    (found,) = computed([e / e.sum()], {x: value})
+
+    np.testing.assert_allclose(found, np.exp(value) / np.exp(value).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("times", [1, 100])
+def test_maximum_taken_out_by_hand_has_no_slope_of_its_own(dtype, times):
+    rng = np.random.default_rng(4)
+    x, y, m = T.tensor3("x", dtype=dtype), T.lmatrix("y"), T.matrix("m", dtype=dtype)
+    e = T.exp(x - x.max(axis=2, keepdims=True))
+    p = (e / e.sum(axis=2, keepdims=True)).reshape((-1, 7))
+    loss = (T.nnet.categorical_crossentropy(p, y.flatten()) * m.flatten()).sum()
+    slope = grad(loss, x)
+    scores = (rng.normal(size=(3, 4, 7)) * times).astype(dtype)
+    scores[0, 0, :3] = 5 * times  # the maximum three times
+    classes = rng.integers(0, 7, (3, 4))
+    weights = rng.random((3, 4)).astype(dtype)
+
+    (found,) = computed([slope], {x: scores, y: classes, m: weights})
+
+    wide = scores.astype(float)
+    wide -= wide.max(axis=2, keepdims=True)
+    softmax = np.exp(wide) / np.exp(wide).sum(axis=2, keepdims=True)
+    expected = (softmax - np.eye(7)[classes]) * weights[..., None]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    ops = [n.op for n in optimised(slope, inputs=(x, y, m)).nodes()]
+    assert not any(isinstance(op, Max | Eq) for op in ops)
+
+
+@pytest.mark.parametrize("row", [[np.nan, 1, 2], [INF, 1, 2], [-INF, -INF, -INF]])
+def test_slope_of_a_row_that_is_not_finite_is_nan_with_and_without_the_maximum(row):
+    x, g = T.matrix("x", dtype="float64"), T.matrix("g", dtype="float64")
+    e = T.exp(x - x.max(axis=1, keepdims=True))
+    slope = grad((e / e.sum(axis=1, keepdims=True) * g).sum(), x)
+
+    (found,) = computed([slope], {x: np.array([row]), g: np.array([[1.0, 2, 3]])})
+
+    assert np.isnan(found).any()

@@ -2,7 +2,8 @@
 
 ``abi.h`` is the contract of a program with its host, ``prelude.h`` what every program builds
 on. :mod:`~workbench.compile.c.emit` writes the program, with
-:mod:`~workbench.compile.c.statements` (the loop language),
+:mod:`~workbench.compile.c.statements` (the loop language, with ``lanes.h``),
+:mod:`~workbench.compile.c.folding` (what needs no name),
 :mod:`~workbench.compile.c.settle` (sizes, checks, memory) and
 :mod:`~workbench.compile.c.kernels` (library calls);
 :mod:`~workbench.compile.c.toolchain` compiles and loads it, in parts

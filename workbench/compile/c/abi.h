@@ -70,7 +70,7 @@ struct wb_call {
   int (*pause)(wb_call *call);
   int64_t threads;    /* how many parts may run at the same time, at least 1; fixed during a call */
   int64_t thread;     /* number of the part's thread, 0 <= thread < threads */
-  int64_t committing; /* not 0: shared variables are being written, and nothing stops the call */
+  int64_t committing; /* the host's own, set before the commit steps: nothing stops the call any more */
   const int64_t *at;  /* the program's own: the numbers of the running step, where kernels are compiled apart */
   void *owner;        /* the host's own; the program does not look */
   wb_slot *slot;      /* the program's scratch memory */

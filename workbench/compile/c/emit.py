@@ -21,30 +21,24 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from workbench.compile import ranges
 from workbench.compile.c import own
-from workbench.compile.c.kernels import KERNELS
+from workbench.compile.c.kernels import KERNELS, WORKERS, headers
+from workbench.compile.c.nested import Room, loop_lines, rings
 from workbench.compile.c.operands import Matrix
 from workbench.compile.c.settle import Settlement
-from workbench.compile.c.statements import Line, Writer
-from workbench.compile.elements import SizeTable
-from workbench.compile.loops import (
-    Block,
-    Index,
-    Let,
-    Load,
-    Loop,
-    Statement,
-    Store,
-    walk,
-)
+from workbench.compile.c.statements import Line, Writer, shown
+from workbench.compile.loops import Index, Loop, walk
 from workbench.compile.lower import Lowered
-from workbench.compile.memory import Plan, Storage
-from workbench.compile.ranges import WORTH, Part, names_in, part_of
+from workbench.compile.memory import Storage
+from workbench.compile.planning import Planned
+from workbench.compile.ranges import Part, is_worth_cutting, part_of
 from workbench.compile.rewrite import uniform_value
 from workbench.compile.scalars import C_TYPES, literal
-from workbench.compile.schedule import Schedule, is_strided_view
+from workbench.compile.schedule import is_strided_view
 from workbench.config import config
 from workbench.core.graph import Apply, Constant, Variable
+from workbench.core.ops.scan import Scan
 from workbench.core.ops.shape import SizeOf
 from workbench.core.ops.slicing import Slice
 from workbench.core.ops.ufunc import DimShuffle
@@ -52,6 +46,9 @@ from workbench.core.types import count
 
 HEADERS = Path(__file__).parent
 """The folder of ``abi.h`` and ``prelude.h``."""
+
+
+HEADER_NAMES = ("abi.h", "prelude.h", "lanes.h", "loop.h", "conv.h", "direct.h")
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,10 @@ class Layout:
         return self.own[0] < self.own[1] or self.support[0] < self.support[1]
 
 
+Span = tuple[int, int]
+"""First and last line, counted from 1."""
+
+
 @dataclass
 class Program:
     """The text of a program and what its host must know.
@@ -89,7 +90,8 @@ class Program:
     lines
         Every line, in order.
     spans
-        For each kernel its first and last line, counted from 1.
+        For each kernel its first and last line, counted from 1; those of programs inside
+        kernels come last.
     failing
         The nodes that failures are reported for, by number.
     hosted
@@ -99,7 +101,7 @@ class Program:
     """
 
     lines: list[Line]
-    spans: list[tuple[int, int]]
+    spans: list[Span]
     failing: list[Apply] = field(default_factory=list)
     hosted: dict[int, Apply] = field(default_factory=dict)
     layout: Layout = field(default_factory=lambda: Layout(0, (0, 0), (0, 0)))
@@ -112,83 +114,72 @@ class Program:
     @property
     def text(self) -> str:
         """The text that is shown: beside each line its operation and the user's line."""
-        return "\n".join(map(str, self.lines)) + "\n"
+        return shown(self.lines)
 
 
-def emit(
-    schedule: Schedule,
-    plan: Plan,
-    sizes: SizeTable,
-    inputs: Sequence[Variable],
-    integer_bits: int,
-) -> Program:
-    """The C program of a schedule.
+def emit(planned: Planned, integer_bits: int) -> Program:
+    """The C program of what was planned.
 
     Parameters
     ----------
-    inputs
-        Arguments, then shared variables, then constants kept in memory.
     integer_bits
         Width of the integers that the BLAS takes.
     """
-    return _Emitter(schedule, plan, sizes, inputs).program(integer_bits)
+    return _Emitter(planned).program(integer_bits)
 
 
 @cache
 def headers_digest() -> str:
     """What tells one version of the headers from another."""
-    texts = [(HEADERS / name).read_bytes() for name in ("abi.h", "prelude.h")]
+    texts = [(HEADERS / name).read_bytes() for name in HEADER_NAMES]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
 
 
-def is_worth_cutting(part: Part) -> bool:
-    """Whether a loop may be long, and does more than set one value everywhere."""
-    inside = part.loop.body.statements
-    if len(inside) == 1 and isinstance(inside[0], Store):
-        return False
-    size, work = part.loop.size.value, part.work.value
-    return size is None or work is None or size * work > WORTH
-
-
-def _with_inner(statement: Statement) -> list[Statement]:
-    return walk(Block([statement]))
-
-
 class _Emitter:
-    def __init__(
-        self,
-        schedule: Schedule,
-        plan: Plan,
-        sizes: SizeTable,
-        inputs: Sequence[Variable],
-    ) -> None:
-        self.schedule, self.plan, self.sizes = schedule, plan, sizes
-        self.extents = schedule.extents
-        self.failing: dict[Apply, int] = {}
-        self.own: list[Apply] = []
+    """Writes one program: the whole one, or one inside a kernel, which shares what `root` has."""
+
+    def __init__(self, planned: Planned, root: _Emitter | None = None) -> None:
+        self.schedule, self.plan = planned.schedule, planned.plan
+        self.sizes, inputs = planned.sizes, planned.inputs
+        self.extents = self.schedule.extents
+        self.root = root or self
+        self.failing: dict[Apply, int] = {} if root is None else root.failing
+        self.own: list[Apply] = [] if root is None else root.own
+        n = len(self.plan.order)
+        first = 0 if root is None else root.n_kernels
+        self.numbers = range(first, first + n)  # of the kernels, in order
+        self.n_kernels: int = n  # of the root: all that have a number
+        self.root.n_kernels = first + n
+        self.inside: dict[int, tuple[list[Line], dict[int, Span]]] = {}
+        self.spans: dict[int, Span] = {}
+        self.brief: set[int] = set() if root is None else root.brief
         self.parts: dict[int, list[tuple[str, list[Line]]]] = {}
+        self.work_slot: int | None = None
         self.out = Writer(self.pointer, self._number)
-        self.settlement = Settlement(schedule, plan, sizes, inputs, self.out)
-        self.places = {
-            self._pointer_name(p): (p, v.dtype) for v, p in plan.storage.items()
-        }
+        self.settlement = Settlement(
+            self.schedule, self.plan, self.sizes, inputs, self.out, root is None
+        )
+        storage = self.plan.storage
+        self.places = {self._pointer_name(p): (p, v.dtype) for v, p in storage.items()}
         self.labels = {
-            self._pointer_name(p): v.name for v, p in plan.storage.items() if v.name
+            self._pointer_name(p): v.name for v, p in storage.items() if v.name
         }
 
     def program(self, integer_bits: int) -> Program:
         """Bodies first, because they say which sizes are needed; then all in order."""
         out, order = self.out, self.plan.order
-        bodies = [self._body(number, unit) for number, unit in enumerate(order)]
+        bodies = self._bodies()
         kernels = count(len(order), "kernel", "kernels")
         out.line(f"/* A program of {kernels}; headers {headers_digest()}. */")
         out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
         out.line(f"#define WB_BLAS_THREADS {config.blas_threads}")
-        out.line(f"#define WB_WORTH {WORTH}")
+        out.line(f"#define WB_WORTH {ranges.WORTH}")
         start = len(out.lines)
         out.lines += own.support(self.own)
         support = (start, len(out.lines))
         out.line('#include "prelude.h"')
+        if self.inside:
+            out.line('#include "loop.h"')
         out.line("")
         head = len(out.lines)
         out.line("const int64_t wb_abi = WB_ABI;")
@@ -196,17 +187,11 @@ class _Emitter:
         out.line("")
         start = len(out.lines)
         self._own_functions()
-        layout = Layout(head, support, (start, len(out.lines)), self._brief())
-        with out.apart(1) as early:
-            self.settlement.early()
-        self._function("prepare", "sizes, checks, memory", early, set())
-        spans = []
-        for number, (unit, body) in enumerate(zip(order, bodies, strict=True)):
-            out.line("")
-            first = len(out.lines) + 1
-            self._kernel(number, unit, body)
-            spans.append((first, len(out.lines)))
-        self._entry(len(order), len(order) - self.plan.commits)
+        text_of_operations = (start, len(out.lines))
+        self._functions("prepare", bodies)
+        layout = Layout(head, support, text_of_operations, frozenset(self.brief))
+        spans = [self.spans[number] for number in range(self.n_kernels)]
+        self._entry(len(order))
         hosted = {
             k + 1: unit.unit.nodes[0]
             for k, unit in enumerate(order)
@@ -214,23 +199,62 @@ class _Emitter:
         }
         return Program(out.lines, spans, list(self.failing), hosted, layout)
 
-    def _brief(self) -> frozenset[int]:
-        """The kernels that the host runs, or that compute single numbers."""
-        return frozenset(
-            number
-            for number, unit in enumerate(self.plan.order)
-            if unit.unit.role == "host"
-            or (
-                unit.unit.role != "library"
-                and not any(isinstance(s, Loop) for s in walk(unit.block))
-            )
+    def _bodies(self) -> list[list[Line]]:
+        """The statements of every kernel."""
+        numbered = list(zip(self.numbers, self.plan.order, strict=True))
+        self.brief.update(number for number, unit in numbered if _is_brief(unit))
+        return [self._body(number, unit) for number, unit in numbered]
+
+    def _functions(self, prepare: str, bodies: Sequence[Sequence[Line]]) -> None:
+        """What settles and every kernel; before a kernel the program that is inside it."""
+        out = self.out
+        with out.apart(1) as early:
+            self.settlement.early()
+        self._function(prepare, "sizes, checks, memory", early, set())
+        for number, unit, body in zip(
+            self.numbers, self.plan.order, bodies, strict=True
+        ):
+            out.line("")
+            if number in self.inside:
+                lines, spans = self.inside[number]
+                before = len(out.lines)
+                self.spans |= {
+                    k: (a + before, b + before) for k, (a, b) in spans.items()
+                }
+                out.lines += lines
+                out.line("")
+            first = len(out.lines) + 1
+            self._kernel(number, unit, body)
+            self.spans[number] = (first, len(out.lines))
+
+    def _inside(self, number: int, planned: Planned) -> Room:
+        """Write the program inside a kernel; its kernels have numbers after all others."""
+        inner = _Emitter(planned, self.root)
+        bodies = inner._bodies()
+        inner._functions(f"prepare{number}", bodies)
+        last = next(k for k, line in enumerate(inner.out.lines) if line.code == "}")
+        settled = "\n".join(line.code for line in inner.out.lines[:last])
+        inner.out.line("")
+        inner.out.line(f"static int step{number}(wb_call *c) {{")
+        inner.out.line("  int rc;")
+        for k in inner.numbers:
+            inner.out.line(f"  if ((rc = k{k}(c))) return rc;")
+        inner.out.line("  return WB_OK;")
+        inner.out.line("}")
+        self.inside[number] = (inner.out.lines, inner.spans)
+        results = planned.schedule.graph.results
+        return Room(
+            str(number),
+            self.plan.slots,
+            planned.plan.slots,
+            len(planned.plan.values),
+            len(planned.sizes.numbers),
+            tuple(planned.plan.storage[v].value for v in results),
+            re.search(r"c->input\[\d+\]\.data", settled) is not None,
         )
 
-    def _entry(self, kernels: int, lasting: int) -> None:
-        """The table of steps, and the function that runs some of them.
-
-        The steps after the first `lasting` kernels write into shared variables.
-        """
+    def _entry(self, kernels: int) -> None:
+        """The table of steps, and the function that runs some of them."""
         out = self.out
         names = ", ".join(["prepare", *(f"k{k}" for k in range(kernels))])
         out.line("")
@@ -238,11 +262,9 @@ class _Emitter:
         out.line("")
         out.line("int wb_run(wb_call *c, int64_t first, int64_t last) {")
         out.line("  int rc = WB_OK;")
-        out.line("  for (int64_t s = first; s < last && rc == WB_OK; ++s) {")
-        if lasting < kernels:
-            out.line(f"    if (s == {lasting + 1}) c->committing = 1;")
-        out.line("    rc = steps[s](c);")
-        out.line("  }")
+        out.line(
+            "  for (int64_t s = first; s < last && rc == WB_OK; ++s) rc = steps[s](c);"
+        )
         out.line("  return rc;")
         out.line("}")
 
@@ -256,6 +278,9 @@ class _Emitter:
 
     def _kernel(self, number: int, unit: Lowered, body: Sequence[Line]) -> None:
         """A kernel; before it a function for what could not be settled earlier, if there is any."""
+        if unit.unit.role == "library":
+            for line in headers(unit.unit.nodes[0]):
+                self.out.line(line)
         with self.out.apart(1) as late:
             self.settlement.late(unit)
         call: list[Line] = []
@@ -264,20 +289,17 @@ class _Emitter:
             call = [Line(f"  if (settle{number}(c)) return (int)c->failure.code;")]
         title = " + ".join(dict.fromkeys(str(n.op) for n in unit.nodes))
         written = {*unit.writes, *unit.scratch}
+        alone = len(body) == 1 and not late
         for name, part in self.parts.get(number, ()):
             self._function(name, title, part, written, ranged=True)
-            self.out.line("")
+            if not alone:
+                self.out.line("")
             title = ""
-        if len(body) == 2 and self.parts.get(number):  # nothing but the range
-            share = re.search(r"wb_share\(.*\d\)(?=\)\) return rc;)", body[1].code)
-            assert share is not None
-            text = re.sub(r"\bn(\d+)\b", r"c->size[\1]", share.group())
-            self.out.line(f"static int k{number}(wb_call *c) {{")
-            self.out.lines += call
-            self.out.line(f"  return {text};")
-            self.out.line("}")
-            return
-        self._function(f"k{number}", title, body, written, call)
+        if alone and self.parts.get(number):
+            share = re.sub(r"\bn(\d+)\b", r"c->size[\1]", body[0].code.strip())
+            self.out.line(f"static int k{number}(wb_call *c) {{ {share} }}")
+        else:
+            self._function(f"k{number}", title, body, written, call)
 
     def _function(
         self,
@@ -298,7 +320,8 @@ class _Emitter:
             text, written, {int(n) for n in re.findall(r"const int64_t n(\d+) =", text)}
         )
         out.lines += body
-        out.line("return WB_OK;")
+        if not (body and body[-1].code.startswith("  return ")):
+            out.line("return WB_OK;")
         out.depth -= 1
         out.line("}")
 
@@ -313,10 +336,12 @@ class _Emitter:
             self.out.line(f"const int64_t {', '.join(sizes[first : first + 4])};")
         targets = {id(self.plan.storage[v]) for v in written}
         rows = {self.pointer(v): v for v in written if v in self.plan.row_sizes}
-        for name in sorted(
+        names = sorted(
             set(re.findall(r"\b[xm]\d+\b", used)),
             key=lambda n: (n[0] != "x", int(n[1:])),
-        ):
+        )
+        alike: dict[str, list[tuple[str, str]]] = {}
+        for name in names:
             place, dtype = self.places[name]
             constant = "" if id(place) in targets else "const "
             where = (
@@ -327,8 +352,20 @@ class _Emitter:
             if name in rows:  # one row for each thread
                 length = self._row_length(rows[name])
                 where = f"({C_TYPES[dtype]} *){where} + c->thread * {length}"
-            code = f"{constant}{C_TYPES[dtype]} *restrict {name} = {where};"
-            self.out.line(code, comment=self.labels.get(name) or "")
+            pointers = alike.setdefault(f"{constant}{C_TYPES[dtype]}", [])
+            pointers.append((name, f"*restrict {name} = {where}"))
+        for c_type, pointers in alike.items():
+            for first in range(0, len(pointers), 3):
+                self._pointers(c_type, pointers[first : first + 3])
+
+    def _pointers(self, c_type: str, pointers: Sequence[tuple[str, str]]) -> None:
+        """Names and declarators of pointers to one type; beside them what the user calls them."""
+        called = [(n, self.labels[n]) for n, _ in pointers if n in self.labels]
+        each = len(pointers) > 1
+        self.out.line(
+            f"{c_type} {', '.join(text for _, text in pointers)};",
+            comment=", ".join(f"{n} is {of}" if each else of for n, of in called),
+        )
 
     def _row_length(self, variable: Variable) -> str:
         """The elements of a variable that is kept for one row only."""
@@ -353,6 +390,8 @@ class _Emitter:
         with self.out.apart(1) as body:
             if unit.unit.role == "library":
                 self._library(unit)
+            elif unit.unit.role == "nested":
+                self._nested(number, unit)
             elif unit.unit.role == "host":
                 self._host(number, unit)
             else:
@@ -371,31 +410,27 @@ class _Emitter:
             for part in [part_of(block, statement)]
             if part is not None and is_worth_cutting(part)
         }
-        stays = [s for s in block.statements if s is not copied and s not in parts]
-        used = names_in([*parts, *(inner for s in stays for inner in _with_inner(s))])
         functions = self.parts.setdefault(number, [])
-        if parts:
-            out.line("int rc;")
-        for statement in block.statements:
-            if isinstance(statement, Loop) and statement in parts:
-                part = parts[statement]
-                name = f"k{number}_rows{len(functions) + 1 if functions else ''}"
-                functions.append((name, self._rows(part)))
-                share = f"{name}, {part.loop.size.text}, {part.work.text}"
-                out.line(f"if ((rc = wb_share(c, {share}))) return rc;")
-            elif statement is not copied and not (
-                isinstance(statement, Let | Load) and statement.target not in used
-            ):
-                out.statement(statement)
+        stays = [s for s in block.statements if s is not copied]
+        for loop in out.statements(stays, parts.keys()):
+            assert isinstance(loop, Loop)
+            part = parts[loop]
+            name = f"k{number}_rows{len(functions) + 1 if functions else ''}"
+            functions.append((name, self._rows(part)))
+            shares = f"wb_share(c, {name}, {loop.size.text}, {part.work.text})"
+            out.line(f"if ((rc = {shares})) return rc;")
+            last = len(out.lines)
+        if parts and last == len(out.lines):
+            out.lines[-1] = Line(f"  return {shares};")
+        if any("(rc = " in line.code for line in out.lines):
+            out.lines.insert(0, Line("  int rc;"))
 
     def _rows(self, part: Part) -> list[Line]:
         """The body of a function that does a range of a loop's iterations."""
         out = self.out
         with out.apart(1) as lines:
-            for needed in part.before:
-                out.statement(needed)
             out.ranged = part.loop
-            out.statement(part.loop)
+            out.block([*part.before, part.loop])
         return lines
 
     def _library(self, unit: Lowered) -> None:
@@ -408,6 +443,9 @@ class _Emitter:
         place = self._matrix(output)
         if type(node.op) in KERNELS:
             lines = KERNELS[type(node.op)](node, operands, place, in_place)
+        elif type(node.op) in WORKERS:
+            slot = self._work_slot()
+            lines = WORKERS[type(node.op)](node, operands, place, slot)
         else:
             self.own.append(node)
             lines = [own.call(len(self.own) - 1, operands, place)]
@@ -418,6 +456,31 @@ class _Emitter:
             )
         for line in lines:
             self.out.line(line, node)
+
+    def _work_slot(self) -> int:
+        """The slot that kernels use in turn while they run."""
+        if self.work_slot is None:
+            self.work_slot = self.plan.slots
+            self.plan.slots += 1
+        return self.work_slot
+
+    def _nested(self, number: int, unit: Lowered) -> None:
+        """A loop around a program of its own."""
+        (node,) = unit.unit.nodes
+        room = self._inside(number, self.schedule.nest(node))
+        lines = loop_lines(
+            node,
+            self._number(node),
+            self.sizes.index(node.inputs[0]),
+            [self._matrix(v) for v in node.inputs[1:]],
+            [self._matrix(v) for v in node.outputs],
+            room,
+        )
+        for k, line in enumerate(lines):
+            self.out.line(line, node if k == 0 else None)
+        op = node.op
+        assert isinstance(op, Scan)
+        self.plan.slots += room.n_slots + sum(ring is not None for ring in rings(op))
 
     def _matrix(self, variable: Variable) -> Matrix:
         """An operand of a library call: a stored variable, or a view of one by strides."""
@@ -487,3 +550,11 @@ class _Emitter:
                         f"c->size[{entry}] = out[{k}].shape[{owner.op.axis}];"
                     )
                     self.settlement.known.add(size)
+
+
+def _is_brief(unit: Lowered) -> bool:
+    """Whether the host runs a kernel, or it computes single numbers or runs others in turn."""
+    role = unit.unit.role
+    return role in ("host", "nested") or (
+        role != "library" and not any(isinstance(s, Loop) for s in walk(unit.block))
+    )

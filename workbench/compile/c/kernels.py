@@ -1,19 +1,21 @@
-"""Kernels of opaque ops: calls of the BLAS, or of loops written by hand in ``prelude.h``.
+"""Kernels of opaque ops: calls of the BLAS, or of loops written by hand in headers.
 
-`KERNELS` says which ops have one; any other opaque op brings C text of its own, or runs its
-NumPy reference.
+`KERNELS` and `WORKERS` say which ops have one; any other opaque op brings C text of its own,
+or runs its NumPy reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from workbench.compile.c import convolving
 from workbench.compile.c.operands import Matrix
 from workbench.compile.c.own import has_own_text
 from workbench.compile.loops import Index
 from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply
 from workbench.core.op import Op
+from workbench.core.ops.convolution import Conv, ConvFilters, ConvInputs
 from workbench.core.ops.linalg import BatchedDot, Dot, Gemm, ScaledDot
 
 
@@ -130,8 +132,25 @@ KERNELS: dict[type[Op], Kernel] = {
 }
 
 
+Worker = Callable[[Apply, Sequence[Matrix], Matrix, int], list[str]]
+
+WORKERS: dict[type[Op], Worker] = {
+    Conv: convolving.convolution,
+    ConvInputs: convolving.convolution,
+    ConvFilters: convolving.convolution,
+}
+"""Kernels that need scratch memory: they are handed the number of a slot."""
+
+
+def headers(node: Apply) -> tuple[str, ...]:
+    """The lines that must stand before a kernel."""
+    return convolving.headers(node) if type(node.op) in WORKERS else ()
+
+
 def has_kernel(node: Apply) -> bool:
     """Whether the C back end computes an opaque operation itself."""
+    if type(node.op) in WORKERS:
+        return convolving.has_convolution(node)
     if type(node.op) in KERNELS:
         return node.outputs[0].dtype != "bool"
     return has_own_text(node)

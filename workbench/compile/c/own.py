@@ -65,5 +65,5 @@ def definition(number: int, node: Apply) -> Iterator[Line]:
     for name, variable in zip(names, variables, strict=True):
         yield Line(f"  typedef {C_TYPES[variable.dtype]} {name}_t;")
     for line in dedent(node.op.c_code(node)).strip("\n").splitlines():
-        yield Line("  " + line, "", node)
+        yield Line("  " + line, "", (node,))
     yield Line("}")

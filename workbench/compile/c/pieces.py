@@ -93,7 +93,8 @@ def cut(program: Program) -> Cut:
     }
     main = [*common, *code[layout.head : layout.own[0]]]
     place = layout.own[1]
-    for number, (start, end) in enumerate(program.spans):
+    by_place = sorted(enumerate(program.spans), key=lambda each: each[1])
+    for number, (start, end) in by_place:
         if number in calls_of:
             main += [*code[place : start - 1], *calls_of[number]]
             place = end
@@ -142,7 +143,7 @@ def _canonical(
 _NUMBERS = re.compile(
     r"\b(?P<call>\w+)->(?P<array>size|input|value|output|slot)\[(?P<place>\d+)\]"
     r"|\b(?P<owner>\w+)->(?P<method>alloc|host)\((?P=owner), (?P<step>\d+)"
-    r"|\bwb_reserve\((?P<holder>\w+), (?P<slot>\d+)"
+    r"|\bwb_(?P<kind>reserve|slot_of|output_of)\((?P<holder>\w+), (?P<held>\d+)"
     r"|\bwb_fail\((?P<failed>\w+), (?P<code>\w+), (?P<node>\d+)"
 )
 
@@ -163,7 +164,9 @@ def _with_table(text: str) -> tuple[str, list[int]]:
             method = found["method"]
             return f"{call}->{method}({call}, {place(call, method, found['step'])}"
         if call := found["holder"]:
-            return f"wb_reserve({call}, {place(call, 'slot', found['slot'])}"
+            kind = found["kind"]
+            array = "output" if kind == "output_of" else "slot"
+            return f"wb_{kind}({call}, {place(call, array, found['held'])}"
         call, code = found["failed"], found["code"]
         return f"wb_fail({call}, {code}, {place(call, 'node', found['node'])}"
 
@@ -171,7 +174,7 @@ def _with_table(text: str) -> tuple[str, list[int]]:
 
 
 _FUNCTION = re.compile(r"^static (?:[\w*]+ )*?\**(\w+)\(", re.MULTILINE)
-_NAME = re.compile(r"\b(?:([nivaxm])\d+(?:_\w+)?|(?:k|settle)\d+\w*)\b")  # See `emit`.
+_NAME = re.compile(r"\b(?:([nivaxm])\d+|(?:k|settle)\d+\w*)(?=_|\b)")  # See `emit`.
 
 
 def _renamed(text: str, number: int, kernel: str) -> str:
@@ -191,7 +194,7 @@ def _renamed(text: str, number: int, kernel: str) -> str:
             if not letter:
                 return name
             counts[letter] = counts.get(letter, -1) + 1
-            names[name] = f"{letter}{counts[letter]}" + re.sub(r"\d", "", name[1:])
+            names[name] = f"{letter}{counts[letter]}"
         return names[name]
 
     return _NAME.sub(renamed, text)

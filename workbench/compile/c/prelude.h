@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "abi.h"
+#include "lanes.h"
 
 #define NAN __builtin_nanf("")
 #define INFINITY __builtin_inff()
@@ -171,6 +172,20 @@ WB_UNUSED __attribute__((noinline)) static int wb_reserve(wb_call *c, int64_t nu
   slot->data = fresh;
   slot->bytes = bytes;
   return WB_OK;
+}
+
+/* The memory of slot `number`, which holds `bytes`; NULL when there is none. */
+WB_UNUSED static inline void *wb_slot_of(wb_call *c, int64_t number, int64_t bytes) {
+  return wb_reserve(c, number, bytes) ? NULL : c->slot[number].data;
+}
+WB_UNUSED static inline int64_t wb_larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The memory of output `number`, of the given shape; NULL when there is none. */
+WB_UNUSED static inline void *wb_output_of(wb_call *c, int64_t number, int ndim, const int64_t *shape) {
+  for (int k = 0; k < ndim; ++k) c->output[number].shape[k] = shape[k];
+  void *data = c->alloc(c, number);
+  if (!data) wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);
+  return data;
 }
 
 /* Runs a part for all of 0 <= i < size: at once, or in ranges by several threads when there is work for

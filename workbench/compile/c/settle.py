@@ -42,6 +42,8 @@ class Settlement:
         Arguments, then shared variables, then constants kept in memory.
     out
         Where the statements go.
+    allocates
+        Whether to ask for the memory of outputs; whoever runs the program may have set it.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Settlement:
         sizes: SizeTable,
         inputs: Sequence[Variable],
         out: Writer,
+        allocates: bool = True,
     ) -> None:
+        self.allocates = allocates
         self.schedule, self.plan, self.sizes = schedule, plan, sizes
         self.inputs = {variable: number for number, variable in enumerate(inputs)}
         self.extents = schedule.extents
@@ -68,11 +72,7 @@ class Settlement:
         self._define_all(-1)
         self._checks(-1)
         self._value_checks(-1)
-        slots: list[Storage] = []
-        for unit in self.plan.order:
-            slots += self._memory(unit, late=False)
-        for place in slots:  # once no slot can move any more
-            self.out.line(f"c->value[{place.value}] = c->slot[{place.number}].data;")
+        self._memory(self.plan.order, late=False)
 
     def late(self, unit: Lowered) -> None:
         """Settle what only the kernels before `unit` made known."""
@@ -80,8 +80,7 @@ class Settlement:
         self._define_all(before)
         self._checks(before)
         self._value_checks(before)
-        for place in self._memory(unit, late=True):
-            self.out.line(f"c->value[{place.value}] = c->slot[{place.number}].data;")
+        self._memory([unit], late=True)
 
     # --- sizes
 
@@ -185,41 +184,55 @@ class Settlement:
                     found = self.extents.find(size)
                     if found < 0 if isinstance(found, int) else not _is_axis(found):
                         yield ValueCheck(node, axis, size, False)
+            else:
+                shapes = [self.extents.of(v) for v in node.inputs]
+                for axis, least in node.op.sizes_from_zero(node, shapes):
+                    if not isinstance(least, int) or least < 0:
+                        yield ValueCheck(node, axis, least, False)
 
     def _known_after(self, size: Size) -> int:
         return -1 if isinstance(size, int) else self.sizes.known_after(size)
 
     # --- memory
 
-    def _memory(self, unit: Lowered, late: bool) -> list[Storage]:
-        """Ask for outputs and make slots large enough; returns the slots."""
-        slots = []
-        for variable in (*unit.writes, *unit.scratch):
-            place = self.plan.storage[variable]
-            if place.kind not in ("output", "slot") or place in self.provided:
-                continue
-            shape, itemsize = self.plan.bytes_of(variable, self.schedule)
-            if self.sizes.are_late(shape) != late:
-                continue
-            self.provided.add(place)
-            texts = [self.use(s) for s in shape]
-            if place.kind == "output":
-                for axis, text in enumerate(texts):
-                    self.out.line(f"c->output[{place.number}].shape[{axis}] = {text};")
-                self.out.line(
-                    f"if (!(c->value[{place.value}] = c->alloc(c, {place.number}))) "
-                    "return wb_fail(c, WB_OUT_OF_MEMORY, -1, 0, 0, 0);",
-                    comment=variable.name or "",
-                )
-            else:
-                if variable in unit.scratch:
-                    texts.append("c->threads")
-                size = " * ".join([str(itemsize), *texts])
-                self.out.line(
-                    f"if (wb_reserve(c, {place.number}, {size})) return WB_OUT_OF_MEMORY;"
-                )
-                slots.append(place)
-        return slots
+    def _memory(self, units: Sequence[Lowered], late: bool) -> None:
+        """Ask for outputs, and for slots: each once, as it moves when it grows."""
+        asked: list[tuple[str, str]] = []
+        slots: dict[int, tuple[list[str], list[str]]] = {}  # bytes, values
+        for unit in units:
+            for variable in (*unit.writes, *unit.scratch):
+                place = self.plan.storage[variable]
+                if place.kind not in ("output", "slot") or place in self.provided:
+                    continue
+                shape, itemsize = self.plan.bytes_of(variable, self.schedule)
+                if self.sizes.are_late(shape) != late:
+                    continue
+                self.provided.add(place)
+                texts = [self.use(s) for s in shape]
+                value = f"c->value[{place.value}]"
+                if place.kind == "slot":
+                    if variable in unit.scratch:
+                        texts.append("c->threads")
+                    size = " * ".join(t for t in (str(itemsize), *texts) if t != "1")
+                    sizes, values = slots.setdefault(place.number, ([], []))
+                    sizes.append(size or "1")
+                    values.append(value)
+                elif self.allocates:
+                    sizes_text = (
+                        f"(int64_t[]){{{', '.join(texts)}}}" if texts else "NULL"
+                    )
+                    got = f"wb_output_of(c, {place.number}, {len(texts)}, {sizes_text})"
+                    asked.append((f"{value} = {got}", variable.name or ""))
+        for number, (sizes, values) in slots.items():
+            largest, *others = dict.fromkeys(sizes)
+            for size in others:
+                largest = f"wb_larger({largest}, {size})"
+            got = f"wb_slot_of(c, {number}, {largest})"
+            asked.append((f"{' = '.join(values)} = {got}", ""))
+        for k, (text, name) in enumerate(asked):
+            start = "if (" if k == 0 else "    "
+            end = " ||" if k < len(asked) - 1 else ") return WB_OUT_OF_MEMORY;"
+            self.out.line(f"{start}!({text}){end}", comment=name)
 
 
 class _OfSize(Lowering):

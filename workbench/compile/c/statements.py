@@ -1,18 +1,23 @@
 """The loop language as lines of C.
 
-A :class:`Line` keeps code and comment apart: the comment says the operation and the user's
-line, and is for people only. Names of variables never reach the code.
+A :class:`Line` keeps code and comment apart: the comment says the operations and the user's
+line, and is for people only. Names of variables never reach the code. How a loop gathers in
+many partial results stands in ``lanes.h``; here it is one line, and the loop's body once.
+
+Read next: :mod:`workbench.compile.c.folding`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from workbench.compile.c.folding import fold, without_parentheses
 from workbench.compile.loops import (
     Accumulator,
-    Block,
     Check,
     Combine,
     Leave,
@@ -26,6 +31,7 @@ from workbench.compile.loops import (
 from workbench.compile.ranges import cost_of, writes_apart
 from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply, Variable
+from workbench.core.ops.shape import SizeOf
 
 CODE_WIDTH = 60
 """Column at which comments start, where the code is shorter."""
@@ -36,38 +42,75 @@ LANES = 16
 CHEAP = 4
 """Up to this cost of an element (in additions) a reduction waits for its sums: it gets twice the lanes."""
 
-CHUNK = 8192
-"""Terms that are summed in single precision before they are added in double."""
-
 CALL = 10
-"""What costs as much is a call: beside it the sums may be in memory, and the body is written once."""
+"""What costs as much is a call: beside it the sums may be in memory, and the body is compiled once."""
+
+LINE_WIDTH = 110
+"""A loop of one statement is one line if that is not longer."""
 
 
 @dataclass
 class Line:
-    """A line of code, what stands beside it, and the node it computes."""
+    """A line of code, and what stands beside it.
+
+    Attributes
+    ----------
+    comment
+        What is computed.
+    nodes
+        The operations that it computes, the last one last.
+    place
+        The user's line that asked for that.
+    """
 
     code: str
     comment: str = ""
-    node: Apply | None = None
+    nodes: tuple[Apply, ...] = ()
+    place: str = ""
+
+    def beside(self, comment: str) -> str:
+        """The code, and a comment."""
+        return f"{self.code:<{CODE_WIDTH}}  // {comment}" if comment else self.code
 
     def __str__(self) -> str:
-        if not self.comment:
-            return self.code
-        return f"{self.code:<{CODE_WIDTH}}  // {self.comment}"
+        return self.beside(" | ".join(t for t in (self.comment, self.place) if t))
 
 
-def describe(node: Apply | None) -> str:
-    """The operation, what it is the gradient of, and the user's line that asked for it."""
-    if node is None:
-        return ""
-    place = node.origin.location
-    forward = (
-        f"gradient of {node.origin.forward.op}, "
-        if node.origin.forward is not None
-        else ""
-    )
-    return f"{forward}{node.op}" + (f" | {place}" if place is not None else "")
+def shown(lines: Iterable[Line]) -> str:
+    """The text that people read: the user's line stands where it changes."""
+    said, texts = "", []
+    for line in lines:
+        if line.place and line.place != said:
+            said = line.place
+            texts.append(str(line))
+        else:
+            texts.append(line.beside(line.comment))
+        if line.code == "}":
+            said = ""
+    return "\n".join(texts) + "\n"
+
+
+def describe(nodes: Sequence[Apply]) -> str:
+    """The operations, what they are the gradient of, and their line if the last one has another."""
+    parts = []
+    for _, group in groupby(
+        nodes, lambda n: (n.origin.forward, str(n.origin.location))
+    ):
+        alike = list(group)
+        text = ", ".join(dict.fromkeys(map(_operation, alike)))
+        forward, place = alike[0].origin.forward, alike[0].origin.location
+        if forward is not None:
+            text += f" for the gradient of {forward.op}"
+        if place is not None and str(place) != str(nodes[-1].origin.location):
+            text += f" ({place.place})"
+        parts.append(text)
+    return ", ".join(parts)
+
+
+def _operation(node: Apply) -> str:
+    if isinstance(node.op, SizeOf):
+        return f"{node.inputs[0].label()}.shape[{node.op.axis}]"
+    return str(node.op)
 
 
 def sanitise(text: str) -> str:
@@ -94,9 +137,7 @@ class Writer:
         self.lines: list[Line] = []
         self.depth = 0
         self.ranged: Loop | None = None  # the loop that runs from `begin` to `end`
-        self._lanes: dict[Accumulator, str] = {}
-        self._places: dict[Accumulator, str] = {}
-        self._ends = 0
+        self._in_lanes: frozenset[Accumulator] = frozenset()
 
     @contextmanager
     def apart(self, depth: int) -> Iterator[list[Line]]:
@@ -106,30 +147,51 @@ class Writer:
         yield self.lines
         self.lines, self.depth = before
 
-    def line(self, code: str, node: Apply | None = None, comment: str = "") -> None:
-        """Add a line; beside it the comment, or what is known of the node."""
+    def line(self, code: str, *nodes: Apply | None, comment: str = "") -> None:
+        """Add a line; beside it the comment, or what is known of the nodes that it computes."""
         indented = "  " * self.depth + code if code else ""
-        self.lines.append(Line(indented, sanitise(comment or describe(node)), node))
+        found = tuple(node for node in nodes if node is not None)
+        place = found[-1].origin.location if found and not comment else None
+        self.lines.append(
+            Line(
+                indented,
+                sanitise(comment or describe(found)),
+                found,
+                sanitise(str(place)) if place is not None else "",
+            )
+        )
 
-    def block(self, block: Block, without: Loop | None = None) -> None:
-        """Every statement of a block but one."""
-        for statement in block.statements:
-            if statement is not without:
+    def statements(
+        self, statements: Iterable[Statement], apart: Set[Loop] = frozenset()
+    ) -> Iterator[Statement]:
+        """Write the statements of a block, and stop at those loops that are written elsewhere."""
+        for statement in fold(statements, self.pointer, apart):
+            if statement in apart:
+                yield statement
+            else:
                 self.statement(statement)
+
+    def block(self, statements: Iterable[Statement]) -> None:
+        """Write the statements of a block."""
+        for statement in fold(statements, self.pointer):
+            self.statement(statement)
 
     def statement(self, statement: Statement) -> None:
         """One statement of the loop language."""
         if isinstance(statement, Let):
-            code = f"const {C_TYPES[statement.dtype]} {statement.target} = {statement.text};"
-            self.line(code, statement.node)
+            text = without_parentheses(statement.text)
+            code = f"const {C_TYPES[statement.dtype]} {statement.target} = {text};"
+            self.line(code, *statement.inner, statement.node)
         elif isinstance(statement, Load):
             place = f"{self.pointer(statement.buffer)}[{statement.offset.text}]"
             code = f"const {C_TYPES[statement.dtype]} {statement.target} = {place};"
-            self.line(code, statement.node, statement.buffer.name or "")
+            name = statement.buffer.name or ""
+            self.line(code, *statement.inner, statement.node, comment=name)
         elif isinstance(statement, Store):
             place = f"{self.pointer(statement.buffer)}[{statement.offset.text}]"
-            code = f"{place} = {statement.text.replace('{a}', place)};"
-            self.line(code, statement.node, statement.buffer.name or "")
+            text = without_parentheses(statement.text.replace("{a}", place))
+            nodes = dict.fromkeys((*statement.inner, statement.node))
+            self.line(f"{place} = {text};", *nodes)
         elif isinstance(statement, Accumulator):
             self._start(statement)
         elif isinstance(statement, Combine):
@@ -158,43 +220,45 @@ class Writer:
     def _start(self, accumulator: Accumulator) -> None:
         dtype = "double" if accumulator.wide else C_TYPES[accumulator.dtype]
         code = f"{dtype} {accumulator.sum} = {accumulator.start};"
-        self.line(code, accumulator.node)
         if accumulator.place:
-            self.line(f"int64_t {accumulator.place} = 0;")
+            code += f" int64_t {accumulator.place} = 0;"
         if accumulator.spoilt:
-            self.line(f"int {accumulator.target}_nan = 0;")
+            code += f" int {accumulator.target}_nan = 0;"
+        self.line(code, accumulator.node)
 
     def _combine(self, statement: Combine) -> None:
-        accumulator = statement.accumulator
-        target = self._lanes.get(accumulator, accumulator.sum)
-        text = accumulator.combine.format(a=target, x=statement.text)
-        if not accumulator.place:
-            self.line(f"{target} = {text};", accumulator.node)
+        accumulator, x = statement.accumulator, statement.text
+        target, place = accumulator.sum, accumulator.place
+        text = accumulator.combine.format(a=target, x=x)
+        if not place:
+            self.line(f"{target} = {text};", *statement.inner, accumulator.node)
             if accumulator.spoilt:
-                lane = self._lanes.get(accumulator, "")
-                own = lane.replace("_lane", "_nan_lane") if "_lane" in lane else ""
-                test = accumulator.spoilt.format(x=statement.text)
-                self.line(f"{own or accumulator.target + '_nan'} |= {test};")
+                test = accumulator.spoilt.format(x=x)
+                self.line(f"{accumulator.target}_nan |= {test};")
             return
         assert statement.at is not None
-        place = self._places.get(accumulator, accumulator.place)
-        if accumulator in self._lanes:
-            better = f"{accumulator.place}_better"
+        at, better = statement.at.text, f"{place}_better"
+        if accumulator in self._in_lanes:
             self.line(f"const int {better} = {text};", accumulator.node)
-            self.line(f"{target} = {better} ? {statement.text} : {target};")
-            self.line(f"{place} = {better} ? {statement.at.text} : {place};")
-            return
-        taken = (
-            f"{target} = {statement.text}; {accumulator.place} = {statement.at.text};"
-        )
-        self.line(f"if ({text}) {{ {taken} }}", accumulator.node)
+            self.line(f"{target} = {better} ? {x} : {target};")
+            self.line(f"{place} = {better} ? {at} : {place};")
+        else:
+            taken = f"{target} = {x}; {place} = {at};"
+            self.line(f"if ({text}) {{ {taken} }}", accumulator.node)
+
+    def _round(self, accumulator: Accumulator) -> None:
+        if accumulator.wide:
+            dtype, target = C_TYPES[accumulator.dtype], accumulator.target
+            self.line(f"const {dtype} {target} = ({dtype}){accumulator.sum};")
 
     # --- loops
 
     def _any_loop(self, loop: Loop) -> None:
+        for accumulator in loop.accumulators:
+            self._start(accumulator)
         if loop.lanes:
-            self._loop_in_lanes(loop)
-        elif any(isinstance(s, Leave) for s in loop.body.statements):
+            self._in_partial_results(loop)
+        elif _is_search(loop):
             self._search(loop)
         else:
             self._loop(loop)
@@ -204,218 +268,95 @@ class Writer:
                 self.line(f"if ({target}_nan) {target} = NAN;")
             self._round(accumulator)
 
-    def _round(self, accumulator: Accumulator) -> None:
-        if accumulator.wide:
-            dtype, target = C_TYPES[accumulator.dtype], accumulator.target
-            self.line(f"const {dtype} {target} = ({dtype}){accumulator.sum};")
-
     def _loop(self, loop: Loop) -> None:
-        for accumulator in loop.accumulators:
-            self._start(accumulator)
+        """One element after the other; a single short statement stands beside the loop's head."""
         i = loop.variable
-        self._may_run_at_once(loop)
-        start = "begin" if loop is self.ranged else "0"
-        end = "end" if loop is self.ranged else loop.size.text
-        self.line(f"for (int64_t {i} = {start}; {i} < {end}; ++{i}) {{")
-        self._body(loop)
+        first, stop = (
+            ("0", loop.size.text) if loop is not self.ranged else ("begin", "end")
+        )
+        order = "WB_INDEPENDENT " if _is_independent(loop) else ""
+        head = f"{order}for (int64_t {i} = {first}; {i} < {stop}; ++{i})"
+        with self.apart(self.depth + 1) as body:
+            self.block(loop.body.statements)
+        if len(body) == 1:
+            inside = body[0].code.lstrip()
+            code = f"{'  ' * self.depth}{head} {inside}"
+            is_plain = re.match(r"const |if |(WB_\w+ )?for ", inside) is None
+            if is_plain and len(code) <= LINE_WIDTH:
+                self.lines.append(replace(body[0], code=code))
+                return
+        self.line(f"{head} {{")
+        self.lines += body
         self.line("}")
 
     def _search(self, loop: Loop) -> None:
         """A loop that is left at the first element of a kind: whole blocks without one are skipped."""
-        i, size = loop.variable, loop.size.text
-        self._ends += 1
-        start = f"{i}_from{self._ends}"
-        for accumulator in loop.accumulators:
-            self._start(accumulator)
-        self.line(f"int64_t {start} = 0;")
-        self.line(
-            f"for (int here = 0; {start} + {2 * LANES} <= {size}; {start} += {2 * LANES}) {{"
-        )
+        *body, found, leave = loop.body.statements
+        assert isinstance(found, Combine) and isinstance(leave, Leave)
+        node, place = found.accumulator.node, found.accumulator.target
+        head = f"{2 * LANES}, {loop.variable}, {loop.size.text}, {place}"
+        self.line(f"WB_SEARCH({head}, {{", node)
         self.depth += 1
-        self.line(f"for (int l = 0; l < {2 * LANES}; ++l) {{")
-        self.line(f"  const int64_t {i} = {start} + l;")
-        self.depth += 1
-        for statement in loop.body.statements:
-            if isinstance(statement, Leave):
-                self.line(f"here |= {statement.test};")
-            elif not isinstance(statement, Combine):
-                self.statement(statement)
+        for statement in body:
+            self.statement(statement)
+        self.line(f"here |= {leave.test};", node)
         self.depth -= 1
-        self.line("}")
-        self.line("if (here) break;")
-        self.depth -= 1
-        self.line("}")
-        self.line(f"for (int64_t {i} = {start}; {i} < {size}; ++{i}) {{")
-        self._body(loop)
-        self.line("}")
+        self.line("})")
 
-    def _may_run_at_once(self, loop: Loop) -> None:
-        """Tell the compiler of an inner loop whose iterations do not depend on each other's memory.
-
-        Without it a loop over many arrays is not vectorised, or has two versions.
-        """
-        inside = loop.body.statements
-        if any(isinstance(s, Store) for s in inside) and (
-            not any(isinstance(s, Loop) for s in inside) and writes_apart(loop)
-        ):
-            self.line("WB_INDEPENDENT")
-
-    def _body(self, loop: Loop) -> None:
-        self.depth += 1
-        self.block(loop.body)
-        self.depth -= 1
-
-    def _loop_in_lanes(self, loop: Loop) -> None:
-        """A loop that gathers in several partial accumulators, then joins them in a fixed order."""
-        for accumulator in loop.accumulators:
-            self._start(accumulator)
+    def _in_partial_results(self, loop: Loop) -> None:
+        """A loop that gathers in several partial results, which are then joined in a fixed order."""
         costs = [cost_of(s) for s in loop.body.statements]
+        lanes, how = LANES, "WB_CALLS"
         if max(costs) < CALL or any(a.place for a in loop.accumulators):
-            self._loop_in_registers(loop, 2 * LANES if sum(costs) <= CHEAP else LANES)
-        else:
-            self._loop_of_calls(loop)
-
-    def _loop_of_calls(self, loop: Loop) -> None:
-        """Blocks; a row that is shorter than one has no use for lanes, and waits for them."""
-        self.line(f"if ({loop.size.text} < {LANES}) {{")
-        self.depth += 1
-        self._few(loop)
-        self.depth -= 1
-        self.line("} else {")
-        self.depth += 1
-        self._in_chunks(loop, loop.size.factor(), LANES, self._blocks)
-        self.depth -= 1
-        self.line("}")
-
-    def _in_chunks(
-        self,
-        loop: Loop,
-        end: str,
-        lanes: int,
-        body: Callable[[Loop, str, str, int], None],
-    ) -> None:
-        """Partial sums for all up to `end`, or for so many that single precision holds their sum."""
-        i = loop.variable
-        first, stop = "0", end
+            how = "WB_LANES"
+            lanes = 2 * LANES if sum(costs) <= CHEAP else LANES
         if any(a.wide for a in loop.accumulators):
-            first, stop = f"{i}_chunk", f"{i}_stop"
-            self.line(
-                f"for (int64_t {first} = 0; {first} < {end}; {first} += {CHUNK}) {{"
-            )
-            size = f"{end} - {first} < {CHUNK} ? {end} : {first} + {CHUNK}"
-            self.line(f"  const int64_t {stop} = {size};")
-        else:
-            self.line(f"if ({end} > 0) {{")  # A short row has no use for the lanes.
+            how += "_IN_CHUNKS"
+        order = "any_order" if _is_independent(loop) else "in_order"
+        head = f"{how}({order}, {lanes}, {loop.variable}, {loop.size.text}, "
+        gathered = [part for a in loop.accumulators for part in _partial(a)]
+        for k in range(0, len(gathered), 2):
+            end = ", {" if k + 2 >= len(gathered) else ""
+            self.line(head + "".join(gathered[k : k + 2]) + end)
+            head = "    "
+        self._in_lanes = frozenset(loop.accumulators)
         self.depth += 1
-        self._start_lanes(loop, lanes)
-        body(loop, first, stop, lanes)
-        self._join_lanes(loop, lanes)
+        self.block(loop.body.statements)
         self.depth -= 1
-        self.line("}")
+        self._in_lanes = frozenset()
+        self.line("})")
 
-    def _blocks(self, loop: Loop, first: str, stop: str, lanes: int) -> None:
-        """The body once, for blocks of as many elements as there are lanes or, at the end, fewer."""
-        i = loop.variable
-        self.line(
-            f"for (int64_t {i}_block = {first}; {i}_block < {stop}; {i}_block += {lanes}) {{"
-        )
-        self.depth += 1
-        rest = f"{stop} - {i}_block"
-        self.line(f"const int64_t width = {rest} < {lanes} ? {rest} : {lanes};")
-        self._may_run_at_once(loop)
-        self.line("for (int64_t l = 0; l < width; ++l) {")
-        self._body_in_lane(loop)
-        self.line("}")
-        self.depth -= 1
-        self.line("}")
 
-    def _full_blocks(self, loop: Loop, first: str, stop: str, lanes: int) -> None:
-        """Blocks of as many elements as there are lanes: their sums stay in registers."""
-        i = loop.variable
-        self.line(
-            f"for (int64_t {i}_block = {first}; {i}_block < {stop}; {i}_block += {lanes})"
-        )
-        self.depth += 1
-        self._may_run_at_once(loop)
-        self.line(f"for (int l = 0; l < {lanes}; ++l) {{")
-        self._body_in_lane(loop)
-        self.line("}")
-        self.depth -= 1
+def _partial(accumulator: Accumulator) -> Iterator[str]:
+    """What ``lanes.h`` must know to gather in partial results and join them."""
+    start = f"{C_TYPES[accumulator.dtype]}, {accumulator.sum}, {accumulator.start}"
+    joined = accumulator.combine.format(a="p", x="q")
+    if accumulator.place:
+        yield f"(place, {start}, {joined}, {accumulator.place})"
+    else:
+        yield f"(value, {start}, {joined})"
+    if accumulator.spoilt:
+        yield f"(value, int, {accumulator.target}_nan, 0, p | q)"
 
-    def _loop_in_registers(self, loop: Loop, lanes: int) -> None:
-        """Full blocks, and what is left one by one."""
-        i, size = loop.variable, loop.size.text
-        self._ends += 1
-        end = f"{i}_end{self._ends}"
-        self.line(f"const int64_t {end} = ({size}) / {lanes} * {lanes};")
-        self._in_chunks(loop, end, lanes, self._full_blocks)
-        self._plain(loop, end)
 
-    def _few(self, loop: Loop) -> None:
-        """A few elements one after the other, in the precision they have."""
-        few = {a: f"{a.target}_few" for a in loop.accumulators}
-        for accumulator, name in few.items():
-            dtype = C_TYPES[accumulator.dtype]
-            self.line(f"{dtype} {name} = {accumulator.start};", accumulator.node)
-        self._lanes = few
-        self._plain(loop)
-        self._lanes = {}
-        for accumulator, name in few.items():
-            self.line(f"{accumulator.sum} = {name};")
+def _is_search(loop: Loop) -> bool:
+    """Whether a loop computes elements, notes the place of each, and ends at the first of a kind."""
+    *body, noted, left = (None, None, *loop.body.statements)
+    return (
+        isinstance(left, Leave)
+        and isinstance(noted, Combine)
+        and all(s is None or isinstance(s, Let | Load) for s in body)
+    )
 
-    def _plain(self, loop: Loop, first: str = "0") -> None:
-        """One element after the other."""
-        i = loop.variable
-        self.line(f"for (int64_t {i} = {first}; {i} < {loop.size.text}; ++{i}) {{")
-        self._body(loop)
-        self.line("}")
 
-    def _body_in_lane(self, loop: Loop) -> None:
-        self.line(f"  const int64_t {loop.variable} = {loop.variable}_block + l;")
-        self._lanes = {a: f"{a.target}_lane[l]" for a in loop.accumulators}
-        self._places = {a: f"{a.place}_lane[l]" for a in loop.accumulators}
-        self._body(loop)
-        self._lanes, self._places = {}, {}
+def _is_independent(loop: Loop) -> bool:
+    """Whether the compiler is told that the iterations do not depend on each other's memory.
 
-    def _start_lanes(self, loop: Loop, lanes: int) -> None:
-        for accumulator in loop.accumulators:
-            lane = f"{accumulator.target}_lane"
-            dtype = C_TYPES[accumulator.dtype]
-            self.line(f"{dtype} {lane}[{lanes}];", accumulator.node)
-            self.line(
-                f"for (int l = 0; l < {lanes}; ++l) {lane}[l] = {accumulator.start};"
-            )
-            if accumulator.place:
-                self.line(f"int64_t {accumulator.place}_lane[{lanes}] = {{0}};")
-            if accumulator.spoilt:
-                self.line(f"int {accumulator.target}_nan_lane[{lanes}] = {{0}};")
-
-    def _join_lanes(self, loop: Loop, lanes: int) -> None:
-        """Halves joined with halves as long as that is done at once, then one by one."""
-        for accumulator in loop.accumulators:
-            if accumulator.place:
-                self._join_places(accumulator, lanes)
-                continue
-            lane, half = f"{accumulator.target}_lane", lanes
-            while half > 4:
-                half //= 2
-                joined = accumulator.combine.format(
-                    a=f"{lane}[l]", x=f"{lane}[l + {half}]"
-                )
-                self.line(f"for (int l = 0; l < {half}; ++l) {lane}[l] = {joined};")
-            if accumulator.spoilt:
-                nan = f"{accumulator.target}_nan"
-                self.line(f"for (int l = 0; l < {lanes}; ++l) {nan} |= {nan}_lane[l];")
-            joined = accumulator.combine.format(a=accumulator.sum, x=f"{lane}[l]")
-            self.line(f"for (int l = 0; l < {half}; ++l) {accumulator.sum} = {joined};")
-
-    def _join_places(self, accumulator: Accumulator, lanes: int) -> None:
-        """The best of the lanes, and of equals the one that comes first."""
-        a, place = accumulator.target, accumulator.place
-        x, at = f"{a}_lane[l]", f"{place}_lane[l]"
-        better = accumulator.combine.format(a=a, x=x)
-        worse = accumulator.combine.format(a=x, x=a)
-        self.line(f"for (int l = 0; l < {lanes}; ++l)")
-        self.line(f"  if ({better} || (!{worse} && {at} < {place})) {{")
-        self.line(f"    {a} = {x}; {place} = {at};")
-        self.line("  }")
+    An inner loop over many arrays would otherwise not be vectorised, or have two versions.
+    """
+    inside = loop.body.statements
+    return (
+        any(isinstance(s, Store) for s in inside)
+        and not any(isinstance(s, Loop) for s in inside)
+        and writes_apart(loop)
+    )

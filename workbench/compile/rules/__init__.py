@@ -10,6 +10,7 @@
 `stability`       forms that do not overflow, each with the form of its derivative
 `comparisons`     what is known before it is compared
 `choices`         choices that are none
+`branches`        the same for choices of which one branch is computed
 `algebra`         fewer operations for the same value: one operation and its operands
 `like_terms`      sums: what cancels, what occurs twice
 `quotients`       products: what cancels, numbers, one division for two
@@ -21,9 +22,13 @@
 `masks`           what is put at a mask
 `linear_algebra`  equations in place of inverses, and what structure saves
 `dots`            products of vectors, their order, those that need no multiplication
+`tables`          products with rows of a small table
 `blas`            products joined with what is added to them
+`loops`           what a step computes, once, before or after the loop; rows that are read
 `inlining`        ops made of a graph become the graph
 `lowering`        names for expressions (softmax) become those expressions, for the loops
+`pooling`         windows become operations on whole arrays, for the loops
+`staging`         sums in two stages, for the loops
 ================  ======================================================================
 
 A rule's tags are its file and more: ``finite_math`` marks rules that may change what
@@ -36,6 +41,7 @@ from workbench.compile.rewrite import Rule
 from workbench.compile.rules import (
     algebra,
     blas,
+    branches,
     canonical,
     checks,
     choices,
@@ -49,15 +55,19 @@ from workbench.compile.rules import (
     lifting,
     like_terms,
     linear_algebra,
+    loops,
     lowering,
     masks,
     placing,
+    pooling,
     powers,
     quotients,
     reductions,
     scatter,
     shapes,
     stability,
+    staging,
+    tables,
 )
 
 CANONICAL: list[Rule] = [
@@ -65,11 +75,13 @@ CANONICAL: list[Rule] = [
     *canonical.RULES,
     *comparisons.RULES,
     *choices.RULES,
+    *branches.RULES,
     *indexing.RULES,
     *joins.RULES,
     *lifting.RULES,
     *shapes.RULES,
     *checks.RULES,
+    *loops.RULES,
 ]
 
 ALGEBRA: list[Rule] = [
@@ -88,18 +100,20 @@ STRUCTURE: list[Rule] = [
     *placing.RULES,
     *masks.RULES,
     *linear_algebra.RULES,
+    *stability.AGAIN,
     *dots.RULES,
+    *tables.RULES,
 ]
 
 STAGES: tuple[tuple[str, list[Rule]], ...] = (
     ("canonical", CANONICAL),
     ("unsafe", checks.UNSAFE),
     ("stability", [*stability.RULES, *CANONICAL]),
-    ("algebra", [*ALGEBRA, *STRUCTURE, *CANONICAL]),
+    ("algebra", [*ALGEBRA, *STRUCTURE, *CANONICAL, *loops.MOVES]),
     ("blas", [*blas.RULES, *placing.LATE, *CANONICAL]),
 )
 
-LOWERING: list[Rule] = lowering.RULES
+LOWERING: list[Rule] = [*lowering.RULES, *pooling.RULES, *staging.RULES]
 
 
 def add_rule(rule: Rule, stage: str = "algebra") -> Rule:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from workbench.compile.matching import uniform_value
 from workbench.compile.rewrite import Context, node_rule, tagged
 from workbench.compile.rules.products import node_of
-from workbench.compile.rules.structure import diagonal_vector
-from workbench.core.graph import Variable, as_variable
+from workbench.compile.rules.structure import diagonal_vector, transposed_from
+from workbench.core.graph import Variable, as_variable, toposort
 from workbench.core.ops.elementwise import mul
 from workbench.core.ops.linalg import Dot
 from workbench.core.ops.shape import BroadcastTo, dimshuffle, size_variable
@@ -88,10 +88,38 @@ def transpose_of_dot(node, context):
         product is None
         or node.op.order != (1, 0)
         or not context.read_once(product.output)
+        or product.inputs in products_read(context)
     ):
         return None
     x, y = product.inputs
     return Dot()(dimshuffle(y, 1, 0), dimshuffle(x, 1, 0))
+
+
+@node_rule(Dot, every=DimShuffle)
+def dot_of_transposes(node, context):
+    """yᵀ xᵀ is (x y)ᵀ, and no product where x y is computed anyway."""
+    y, x = map(transposed_from, node.inputs)
+    if x is None or y is None:
+        return None
+    product = products_read(context).get((x, y))
+    return None if product is None else dimshuffle(product, 1, 0)
+
+
+def products_read(context: Context) -> dict[tuple[Variable, ...], Variable]:
+    """The products, by their operands, that others than a transpose read.
+
+    These are what the graph has that entered the pass.
+    """
+    context.looked_around = True
+    known: dict[tuple[Variable, ...], Variable] | None = context.table.get("products")
+    if known is None:
+        read = list(context.results)
+        for node in toposort(read):
+            if not isinstance(node.op, DimShuffle) or node.op.order != (1, 0):
+                read.extend(node.inputs)
+        known = {v.owner.inputs: v for v in read if v.owner and node_of(v, Dot)}
+        context.table["products"] = known
+    return known
 
 
 # --- no product at all ----------------------------------------------------------------
@@ -134,6 +162,7 @@ RULES = tagged(
     dot_of_vector,
     dot_of_dot,
     transpose_of_dot,
+    dot_of_transposes,
     dot_of_zeros,
     dot_of_diagonal,
 )

@@ -29,12 +29,12 @@ from workbench.core.ops.decompositions import (
     SingularValues,
 )
 from workbench.core.ops.diagonals import diag
-from workbench.core.ops.elementwise import Abs, Mul, abs, add, mul, sign, true_div
+from workbench.core.ops.elementwise import Mul, abs, add, mul, sign, true_div
 from workbench.core.ops.factored import SolveFactored
 from workbench.core.ops.factorizations import QR, Cholesky, LUFactor
 from workbench.core.ops.gathering import Take
 from workbench.core.ops.linalg import BatchedDot, Dot
-from workbench.core.ops.mathematics import Log, log, pow
+from workbench.core.ops.mathematics import log, pow
 from workbench.core.ops.matrices import as_column, as_row, flip
 from workbench.core.ops.matrix_functions import Det, SLogDet
 from workbench.core.ops.reduction import Prod, Sum
@@ -298,16 +298,6 @@ def _count(a: Variable, context: Context) -> Variable:
     return cast(size_variable(context.sizes(a)[0]), a.dtype)
 
 
-@node_rule(Log, tags=["finite_math"], some=Abs)
-def log_of_abs_det(node, context):
-    """A determinant overflows for matrices of some hundred rows; its logarithm does not."""
-    size = node_of(node.inputs[0], Abs)
-    det = None if size is None else node_of(size.inputs[0], Det)
-    if det is None or det.inputs[0].dtype.startswith("complex"):
-        return None
-    return SLogDet().make_node(*det.inputs).outputs[1]
-
-
 # --- traces ---------------------------------------------------------------------------
 
 
@@ -383,7 +373,6 @@ RULES = tagged(
     slogdet_of_triangle,
     det_of_kron,
     slogdet_of_kron,
-    log_of_abs_det,
     diagonal_of_dot,
     singular_values_only,
     eigenvalues_only,

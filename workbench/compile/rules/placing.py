@@ -7,6 +7,7 @@ Both check that the places are inside; a rule that removes one needs to know tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from workbench.compile.matching import uniform_value
@@ -15,7 +16,7 @@ from workbench.compile.rules.indexing import WHOLE, entries_of, taken
 from workbench.compile.rules.lifting import is_inside
 from workbench.compile.rules.masks import are_distinct, mask_of
 from workbench.compile.rules.products import node_of
-from workbench.compile.rules.scatter import counts_up
+from workbench.compile.rules.scatter import counts_up, sum_at_once
 from workbench.core.graph import Constant, Variable
 from workbench.core.ops.elementwise import Add, Sub, neg
 from workbench.core.ops.gathering import Put, Take
@@ -176,12 +177,7 @@ def set_of_sum(node, context):
             continue
         if isinstance(total.op, Sub):
             more = neg(more)
-        adding = (
-            PutSlice(node.op.index, True)
-            if isinstance(node.op, PutSlice)
-            else Put(node.op.axes, True)
-        )
-        return adding(x, context.stretched(more, part), *places)
+        return replace(node.op, add=True)(x, context.stretched(more, part), *places)
     return None
 
 
@@ -191,10 +187,7 @@ def add_of_nothing(node, context):
     x, part, *_ = node.inputs
     if not node.op.add or uniform_value(part) != 0 or not all_inside(node, 2, context):
         return None
-    if isinstance(node.op, PutSlice):
-        wanted = Slice(node.op.index)(x, *node.inputs[2:])
-    else:
-        wanted = Take(node.op.axes)(x, *node.inputs[2:])
+    wanted = node.op.reader()(x, *node.inputs[2:])
     return x if context.same_sizes(part, wanted) else None
 
 
@@ -204,23 +197,7 @@ def sum_of_slices(node, context):
 
     So several parts of one gradient are added up in one array, without others to hold each.
     """
-    x, y = node.inputs
-    minus = isinstance(node.op, Sub)
-    for part_of, rest in ((y, x), (x, y)):
-        put = put_at(part_of, add=True)
-        if (
-            put is None
-            or not isinstance(put.op, PutSlice)
-            or uniform_value(put.inputs[0]) != 0
-            or not context.read_once(part_of)
-            or not context.same_sizes(part_of, rest)
-        ):
-            continue
-        _, part, *places = put.inputs
-        if minus and part_of is y:
-            part = neg(part)
-        return put.op(neg(rest) if minus and rest is y else rest, part, *places)
-    return None
+    return sum_at_once(node, (1, 0), PutSlice, context)
 
 
 @node_rule(PutSlice, Put, tags=["finite_math"])
@@ -229,12 +206,7 @@ def add_to_zeros(node, context):
     x, part, *places = node.inputs
     if not node.op.add or uniform_value(x) != 0 or not no_place_twice(node, 2, context):
         return None
-    setting = (
-        PutSlice(node.op.index, False)
-        if isinstance(node.op, PutSlice)
-        else Put(node.op.axes, False)
-    )
-    return setting(x, part, *places)
+    return replace(node.op, add=False)(x, part, *places)
 
 
 RULES = tagged(

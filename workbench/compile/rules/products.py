@@ -35,11 +35,11 @@ from workbench.core.ops.elementwise import (
     switch,
     true_div,
 )
-from workbench.core.ops.gathering import Put, Take
+from workbench.core.ops.gathering import Put
 from workbench.core.ops.mathematics import Pow, pow
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo, Reshape, size_variable
-from workbench.core.ops.slicing import PutSlice, Slice
+from workbench.core.ops.slicing import PutSlice
 from workbench.core.ops.ufunc import DimShuffle, kind, pad_left
 
 
@@ -165,9 +165,13 @@ def without(variable: Variable, paths: Sequence[Path]) -> Variable | One:
 
 def stretch_axes(node: Any) -> tuple[int, ...] | None:
     """The axes that a DimShuffle puts back where a reduction dropped them, or None."""
-    order = node.op.order
+    return stretched_axes(node.op.order, node.inputs[0].ndim)
+
+
+def stretched_axes(order: Sequence[int | str], rank: int) -> tuple[int, ...] | None:
+    """The new axes of an order that leaves `rank` axes in theirs, or None."""
     kept = [i for i in order if i != "x"]
-    if kept != list(range(node.inputs[0].ndim)) or len(kept) == len(order):
+    if kept != list(range(rank)) or len(kept) == len(order):
         return None
     return tuple(axis for axis, i in enumerate(order) if i == "x")
 
@@ -232,6 +236,10 @@ class Product:
         if isinstance(node.op, Neg):
             found = self.over(factor, node.inputs[0])
             return None if found is None or isinstance(found, One) else neg(found)
+        if isinstance(node.op, DimShuffle):
+            before = self._before(node, factor)
+            found = None if before is None else self.over(before, node.inputs[0])
+            return node.op(found) if isinstance(found, Variable) else found
         return None
 
     def _over_quotient(self, factor: Variable, node: Any) -> Result:
@@ -239,11 +247,7 @@ class Product:
         a, b = node.inputs
         found = self.over(factor, a)
         if found is not None:
-            return (
-                fit(b, node.output, self.context)
-                if isinstance(found, One)
-                else mul(found, b)
-            )
+            return self._beside(found, b, node)
         taken = self.times(b, factor)
         if taken is None:
             return None
@@ -267,11 +271,7 @@ class Product:
         for x, y in (node.inputs, node.inputs[::-1]):
             taken = self.times(x, factor)
             if taken is not None:
-                return (
-                    fit(y, node.output, self.context)
-                    if isinstance(taken, One)
-                    else mul(taken, y)
-                )
+                return self._beside(taken, y, node)
         return None
 
     def _into_sqr(self, node: Any, factor: Variable) -> Result:
@@ -351,30 +351,46 @@ class Product:
         return fit(taken, node.output, self.context)
 
     def _into_dimshuffle(self, node: Any, factor: Variable) -> Result:
-        (x,) = node.inputs
+        before = self._before(node, factor)
+        taken = None if before is None else self.times(node.inputs[0], before)
+        return node.op(taken) if isinstance(taken, Variable) else taken
+
+    def _before(self, node: Any, factor: Variable) -> Variable | None:
+        """What `factor` is before the axes are rearranged as by `node`, or None."""
         inner = node_of(factor, DimShuffle)
         if inner is not None and inner.op == node.op:
-            before: Variable | None = inner.inputs[0]
-        else:
-            order = tuple(
+            return inner.inputs[0]
+        if "x" in node.op.order:
+            return None
+        rank = node.inputs[0].ndim
+        back = DimShuffle(
+            tuple(
                 node.op.order.index(i) if i in node.op.order else "x"
-                for i in range(x.ndim)
+                for i in range(rank)
             )
-            before = None
-            if "x" not in node.op.order:
-                before = self.context.existing(DimShuffle(order), factor)
-                before = DimShuffle(order)(factor) if before is None else before
-        taken = None if before is None else self.times(x, before)
-        return taken if taken is None or isinstance(taken, One) else node.op(taken)
+        )
+        before = self.context.existing(back, factor)
+        return back(factor) if before is None else before
 
     def _into_reshape(self, node: Any, factor: Variable) -> Result:
         x = node.inputs[0]
-        sizes = map(size_variable, self.context.sizes(x))
-        before = self.context.merged(Reshape(x.ndim)(factor, *sizes))
-        taken = self.times(x, self.context.done.get(before, before))
+        taken = self.times(x, self._reshaped(factor, x))
         if taken is None or isinstance(taken, One):
             return taken
-        return node.op(taken, *node.inputs[1:])
+        return node.op(fit(taken, x, self.context), *node.inputs[1:])
+
+    def _reshaped(self, factor: Variable, like: Variable) -> Variable:
+        """A factor in the shape of `like`; if possible as it was written, with a -1 or without."""
+        op, context = Reshape(like.ndim), self.context
+        sizes = [context.merged(size_variable(s)) for s in context.sizes(like)]
+        rest = context.merged(size_variable(-1))
+        for axis in (None, *range(like.ndim)):
+            asked = [rest if i == axis else size for i, size in enumerate(sizes)]
+            found = context.existing(op, factor, *asked)
+            if found is not None:
+                return found
+        before = context.merged(op(factor, *sizes))
+        return context.done.get(before, before)
 
     def _into_reduction(self, node: Any, factor: Variable) -> Result:
         (x,) = node.inputs
@@ -382,22 +398,26 @@ class Product:
         order = tuple(
             "x" if axis in node.op.axes else next(kept) for axis in range(x.ndim)
         )
-        before = self.context.existing(DimShuffle(order), factor)
-        taken = None if before is None else self.times(x, before)
+        back = DimShuffle(order)
+        before = self.context.existing(back, factor)
+        taken = self.times(x, back(factor) if before is None else before)
         return None if taken is None or isinstance(taken, One) else node.op(taken)
 
     def _into_put(self, node: Any, factor: Variable) -> Result:
         base, part, *places = node.inputs
         if not node.op.add or uniform_value(base) != 0:
             return None
-        taking = (
-            Take(node.op.axes) if isinstance(node.op, Put) else Slice(node.op.index)
-        )
-        before = self.context.existing(taking, factor, *places)
+        before = self.context.existing(node.op.reader(), factor, *places)
         taken = None if before is None else self.times(part, before)
         if taken is None:
             return None
         return node.op(base, self._filled(taken, part), *places)
+
+    def _beside(self, taken: Variable | One, rest: Variable, node: Any) -> Variable:
+        """What one factor of `node` became, times the other; that alone has its axes, too."""
+        if isinstance(taken, One):
+            return fit(rest, node.output, self.context)
+        return mul(taken, rest)
 
     def _filled(self, taken: Variable | One, like: Variable) -> Variable:
         if isinstance(taken, One):

@@ -6,6 +6,7 @@ one element a row. These rules keep it from being written out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from workbench.compile.matching import uniform_value
@@ -18,12 +19,13 @@ from workbench.core.ops.elementwise import Add, Sub, Switch, neg, switch
 from workbench.core.ops.gathering import OneHot, Put
 from workbench.core.ops.reduction import Sum
 from workbench.core.ops.shape import BroadcastTo, dimshuffle, size_variable
+from workbench.core.ops.slicing import Placement
 from workbench.core.ops.ufunc import DimShuffle
 
 
-def scattered(variable: Variable) -> Any:
-    """The operation that makes `variable` when it adds elements to zeros."""
-    node = node_of(variable, Put)
+def scattered(variable: Variable, op: type[Placement] = Put) -> Any:
+    """The operation that makes `variable` when it adds elements to zeros, else None."""
+    node = node_of(variable, op)
     return (
         node
         if node is not None and node.op.add and uniform_value(node.inputs[0]) == 0
@@ -111,16 +113,29 @@ def sum_of_one_hot(node, context):
 @node_rule(Add, Sub, tags=["finite_math"])
 def scatter_onto_sum(node, context):
     """What is added to zeros and then to an array is added to the array at once."""
-    x, y = node.inputs
-    minus = isinstance(node.op, Sub)
-    for a, b in ((x, y), (y, x)):
-        put = scattered(a)
-        if put is None or not context.read_once(a) or not context.same_sizes(a, b):
+    return sum_at_once(node, (0, 1), Put, context)
+
+
+def sum_at_once(
+    node: Any, numbers: Iterable[int], op: type[Placement], context: Context
+) -> Variable | None:
+    """A sum or difference with what `op` adds to zeros added to the other operand at once.
+
+    The operands are looked at in the order of `numbers`.
+    """
+    for number in numbers:
+        sparse, rest = node.inputs[number], node.inputs[1 - number]
+        put = scattered(sparse, op)
+        if (
+            put is None
+            or not context.read_once(sparse)
+            or not context.same_sizes(sparse, rest)
+        ):
             continue
         _, part, *places = put.inputs
-        if minus and a is y:
-            part = neg(part)
-        return put.op(neg(b) if minus and b is y else b, part, *places)
+        if isinstance(node.op, Sub):
+            part, rest = (neg(part), rest) if number else (part, neg(rest))
+        return put.op(rest, part, *places)
     return None
 
 

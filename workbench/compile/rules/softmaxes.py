@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from workbench.compile.matching import uniform_value
 from workbench.compile.rewrite import Context, node_rule
 from workbench.compile.rules.exponentials import exponent, opposite, push
 from workbench.compile.rules.logforms import LogForm, added, log_form
@@ -27,17 +30,29 @@ from workbench.compile.rules.products import (
     node_of,
     split_product,
     stretch_axes,
+    stretched_axes,
     without,
 )
 from workbench.compile.rules.terms import split_factor, times
-from workbench.core.graph import Variable
+from workbench.core.graph import Variable, as_variable, toposort
 from workbench.core.op import Op, View
-from workbench.core.ops.elementwise import Add, Mul, Sub, TrueDiv, mul, sub
+from workbench.core.ops.elementwise import (
+    Add,
+    Eq,
+    Mul,
+    Neg,
+    Sub,
+    Switch,
+    TrueDiv,
+    mul,
+    sub,
+)
+from workbench.core.ops.gathering import Take
 from workbench.core.ops.mathematics import Exp, Log, Sigmoid, Sqrt, logaddexp, sigmoid
 from workbench.core.ops.nnet import LogSoftmax, LogSumExp, Softmax, softmax_over
 from workbench.core.ops.reduction import Max, Sum, Supremum
 from workbench.core.ops.shape import BroadcastTo
-from workbench.core.ops.ufunc import DimShuffle
+from workbench.core.ops.ufunc import DimShuffle, pad_left
 
 # --- sums of exponentials -------------------------------------------------------------
 
@@ -72,20 +87,52 @@ def minus_log_sum_exp(node):
     )
 
 
-def _sum_of_exp(factor: Any, y: Variable, context: Context) -> Result:
-    """exp(x) / sum(exp(x), keepdims), a softmax over one axis or several."""
+def _exponent(factor: Variable) -> Variable | None:
+    """U of a factor exp(u), also where a product was looked into through a view or a choice."""
+    node = node_of(factor, Exp, View, Take)
+    if node is None or isinstance(node.op, Exp):
+        return None if node is None else node.inputs[0]
+    inner = _exponent(node.inputs[0])
+    return None if inner is None else node.op(inner, *node.inputs[1:])
+
+
+def _sum_of_exp(factor: Variable, y: Variable, context: Context) -> Result:
+    """exp(x) / sum(exp(x), keepdims), a softmax over one axis or several; also of the transposes."""
     node = node_of(y, BroadcastTo)
     kept = node_of(node.inputs[0] if node else y, DimShuffle)
     if kept is None:
         return None
     times_what, inner = split_factor(kept.inputs[0])
     total = node_of(inner, Sum)
-    if total is None or total.inputs[0] is not factor:
+    if total is None:
         return None
-    axes = total.op.axes
-    if stretch_axes(kept) != axes or _is_safe(factor, axes):
+    inside, exponential = split_factor(total.inputs[0])
+    order, moved = kept.op.order, None
+    if exponential is not factor:
+        moved = node_of(factor, DimShuffle)
+        if moved is None or moved.inputs[0] is not exponential:
+            return None
+        places = moved.op.order
+        if "x" in places or len(places) != exponential.ndim:
+            return None
+        order = tuple(order[places.index(axis)] for axis in range(len(places)))
+    axes, x = total.op.axes, _exponent(exponential)
+    if x is None or stretched_axes(order, inner.ndim) != axes:
         return None
-    return times(1 / times_what, softmax_over(factor.owner.inputs[0], axes))
+    if _is_safe(x, axes):
+        return None
+    share = _one_over(times_what * inside, y.dtype)
+    if share is None:
+        return None
+    weights = softmax_over(x, axes)
+    return times(share, weights if moved is None else moved.op(weights))
+
+
+def _one_over(value: float, dtype: str) -> float | None:
+    """The reciprocal of a factor, where it is an ordinary number in the dtype."""
+    limits = np.finfo(dtype)
+    known = float(limits.tiny) <= abs(value) <= 1 / float(limits.tiny)
+    return 1 / value if known else None
 
 
 @node_rule(Mul, TrueDiv, every=DimShuffle)
@@ -106,28 +153,48 @@ def rearranged_exp(node):
     return None
 
 
-def _is_safe(exponential: Any, axes: tuple[int, ...]) -> bool:
-    """Whether the maximum was taken out already, by a softmax over several axes."""
-    shifted = node_of(exponential.owner.inputs[0], Sub)
+def _is_safe(x: Variable, axes: tuple[int, ...]) -> bool:
+    """Whether the maximum was taken out of x already, by a softmax over several axes."""
+    shifted = node_of(x, Sub)
     kept = None if shifted is None else node_of(shifted.inputs[1], DimShuffle)
     top = None if kept is None else node_of(kept.inputs[0], Supremum)
     return top is not None and top.op.axes == axes
 
 
-def _exp_over_sum(factor: Any, x: Variable, context: Context) -> Result:
+def _exp_over_sum(factor: Variable, x: Variable, context: Context) -> Result:
     """exp(x) times what is divided by sum(exp(x)) before its axes were put back."""
     node = node_of(x, DimShuffle)
     axes = None if node is None else stretch_axes(node)
     if not axes:
         return None
-    total = context.existing(Sum(axes), factor)
-    if total is None or _is_safe(factor, axes):
+    exponents = _exponent(factor)
+    if exponents is None or _is_safe(exponents, axes):
         return None
+    total = context.existing(Sum(axes), factor)
+    if total is None:
+        if (factor, axes) not in _summed_multiples(context):
+            return None
+        total = Sum(axes)(factor)
     rest = Product(context, _nothing, _total_cancels).times(node.inputs[0], total)
     if rest is None:
         return None
-    weights = softmax_over(factor.owner.inputs[0], axes)
+    weights = softmax_over(exponents, axes)
     return weights if isinstance(rest, One) else mul(node.op(rest), weights)
+
+
+def _summed_multiples(context: Context) -> set[tuple[Variable, tuple[int, ...]]]:
+    """Exponentials of which the graph that entered the pass sums multiples, and the axes."""
+    context.looked_around = True
+    known: set[tuple[Variable, tuple[int, ...]]] | None
+    known = context.table.get("summed multiples")
+    if known is None:
+        known = context.table["summed multiples"] = set()
+        for node in toposort(list(context.results)):
+            if isinstance(node.op, Sum) and node_of(node.inputs[0], Mul, TrueDiv, Neg):
+                _, base = split_factor(node.inputs[0])
+                if _exponent(base) is not None:
+                    known.add((base, node.op.axes))
+    return known
 
 
 def _nothing(factor: Variable, x: Variable, context: Context) -> Result:
@@ -142,10 +209,17 @@ def _itself(factor: Variable, y: Variable, context: Context) -> Result:
     return y if root is not None and root.inputs[0] is factor else None
 
 
-def _total_cancels(total: Variable, y: Variable, context: Context) -> Result:
+def _total_cancels(total: Any, y: Variable, context: Context) -> Result:
     """sum(exp(x)) over itself, and over what else is added to it: a logistic function."""
     if y is total:
         return ONE
+    scaled = node_of(y, Sum)
+    if scaled is not None and scaled.op == total.owner.op:
+        factor, base = split_factor(scaled.inputs[0])
+        share = _one_over(factor, y.dtype)
+        if share is None or base is not total.owner.inputs[0]:
+            return None
+        return pad_left(as_variable(share, y.dtype), y.ndim)
     terms = added(y) if node_of(y, Add) else []
     if total not in terms:
         return None
@@ -181,7 +255,14 @@ def exp_over_sum_of_exp(node, context):
     The division may stand anywhere in the product: in the derivatives of
     log(sum(exp(x))) and of exp(x) / sum(exp(x)) itself it does.
     """
-    return push(node, context, Product(context, _exp_over_sum, _sum_of_exp), Exp)
+    found = push(node, context, Product(context, _exp_over_sum, _sum_of_exp), Exp)
+    if found is not None:
+        return found
+    seen = (f for v in node.inputs for f, _ in factors(v, DimShuffle))
+    if all(_exponent(f) is None for f in seen):
+        return None
+    product = Product(context, _exp_over_sum, _sum_of_exp)
+    return push(node, context, product, DimShuffle)
 
 
 @node_rule(Mul, TrueDiv, every=Op)
@@ -191,7 +272,7 @@ def mean_weighted_by_exp(node):
     for below in (f for f in found if not f.above):
         total = node_of(below.variable, Sum)
         exponential = None if total is None else node_of(total.inputs[0], Exp)
-        if exponential is None or _is_safe(exponential.output, total.op.axes):
+        if exponential is None or _is_safe(exponential.inputs[0], total.op.axes):
             continue
         for above in (f for f in found if f.above):
             weighted = node_of(above.variable, Sum)
@@ -221,6 +302,83 @@ def softmax_of_shifted(node):
     if node.op.axis not in axes or not (everything or stretch_axes(kept) == axes):
         return None
     return node.op(top.inputs[0])
+
+
+@node_rule(Add, some=Switch)
+def slope_through_maximum(node):
+    """The maximum that was taken out before the exponentials has no slope.
+
+    It would be the sum of the slopes of a softmax, or of its logarithm, which is 0; where a
+    slope is NaN, all of its row are.
+    """
+    for slopes, through in (node.inputs, node.inputs[::-1]):
+        choice = node_of(through, Switch)
+        if choice is None or uniform_value(choice.inputs[2]) != 0:
+            continue
+        if node_of(choice.inputs[0], Eq) is None:
+            continue
+        total = choice.inputs[1]
+        while (view := node_of(total, DimShuffle, Neg, TrueDiv)) is not None:
+            total = view.inputs[0]
+        summed = node_of(total, Sum)
+        if summed is None or summed.inputs[0] is not slopes:
+            continue
+        if len(summed.op.axes) == 1 and _adds_up_to_0(slopes, *summed.op.axes):
+            return slopes
+    return None
+
+
+def _adds_up_to_0(slopes: Variable, axis: int) -> bool:
+    """Whether it is g - softmax(x) sum(g), or softmax(x) (g - sum(g softmax(x)))."""
+    node = node_of(slopes, Mul, Add, Sub)
+    if node is None:
+        return False
+    for g, part in (node.inputs, node.inputs[::-1]):
+        if isinstance(node.op, Mul):
+            inner = node_of(part, Sub)
+            mean = None if inner is None else _spread_sum(inner.inputs[1], axis)
+            if mean is None or mean[0] < 0 or not _is_softmax(g, axis):
+                continue
+            weighted = node_of(mean[1], Mul)
+            if weighted and set(weighted.inputs) == {g, inner.inputs[0]}:
+                return True
+            continue
+        if isinstance(node.op, Sub) and g is not node.inputs[0]:
+            continue
+        sign = -1 if isinstance(node.op, Sub) else 1
+        if (minus := node_of(part, Neg)) is not None:
+            sign, part = -sign, minus.inputs[0]
+        product = node_of(part, Mul)
+        for weights, rest in (
+            () if product is None else (product.inputs, product.inputs[::-1])
+        ):
+            total = _spread_sum(rest, axis)
+            if total is not None and _is_softmax(weights, axis):
+                if total[1] is g and sign * total[0] < 0:
+                    return True
+    return False
+
+
+def _spread_sum(v: Variable, axis: int) -> tuple[int, Variable] | None:
+    """What is summed along an axis that was put back, and the sign of the sum."""
+    sign, kept = 1, False
+    while (node := node_of(v, Neg, DimShuffle)) is not None:
+        if isinstance(node.op, Neg):
+            sign = -sign
+        elif kept or stretch_axes(node) != (axis,):
+            return None
+        else:
+            kept = True
+        (v,) = node.inputs
+    total = node_of(v, Sum)
+    if not kept or total is None or total.op.axes != (axis,):
+        return None
+    return sign, total.inputs[0]
+
+
+def _is_softmax(v: Variable, axis: int) -> bool:
+    softmax = node_of(v, Softmax)
+    return softmax is not None and softmax.op.axis == axis
 
 
 # --- probabilities --------------------------------------------------------------------
@@ -279,6 +437,7 @@ RULES = [
     log_of_sum_of_exp,
     minus_log_sum_exp,
     softmax_of_shifted,
+    slope_through_maximum,
     log_of_softmax,
     rearranged_exp,
     exp_over_sum_of_exp,

@@ -73,3 +73,6 @@ RULES: list[Rule] = [
         if rule.name in BORROWED
     ),
 ]
+
+AGAIN: list[Rule] = [rule for rule in RULES if rule.name == "log_of_det"]
+"""Tried among the rules of algebra, too: they may leave a determinant under its logarithm."""

@@ -15,8 +15,10 @@ places               ``slicing``, ``gathering``, ``joining``, ``masks`` < ``subs
 linear algebra       ``linalg`` < ``products`` < ``einsum``, ``matrices``, ``solving``, ``factored``,
                      ``decompositions``, ``matrix_functions``, ``equations``, ``least_squares``
 random numbers       ``random`` < ``draws``, ``distributions``, ``choices``, ``counts``
-the rest             ``creation``, ``nnet``, ``barriers`` (of gradients), ``checks``, ``blocks`` and
-                     ``blockwise`` (ops made of graphs)
+networks             ``nnet``, ``hierarchical``, ``normalization``, ``neighbours``; ``windows`` < ``pooling`` <
+                     ``pools``
+the rest             ``creation``, ``barriers`` (of gradients), ``checks``, ``control`` (what is
+                     computed or not), ``blocks`` and ``blockwise`` (ops made of graphs)
 ===================  =====================================================================
 
 To add an elementwise op: one class, one function, one row in ``tests/cases/``.

@@ -117,7 +117,7 @@ class Undefined(Elementwise):
     """
 
     reason: str
-    c_expr = "NAN"
+    c_expr = "({r})NAN"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """The dtype given, twice."""

@@ -27,6 +27,7 @@ from workbench.core.graph import (
     as_variable,
     toposort,
 )
+from workbench.core.inner import InnerGraph, Link
 from workbench.core.op import Composite, Size, Sizes
 from workbench.core.ops.blockwise import Blockwise
 from workbench.core.ops.bodies import Body, captured, check_variables, fit_input
@@ -206,6 +207,13 @@ class OpFromGraph(Composite):
         """The types that the graph has for these inputs."""
         outputs = self.body.outputs if self.body.knows(inputs) else self.body.on(inputs)
         return [v.type for v in outputs]
+
+    def inner_graphs(self, node: Apply) -> list[InnerGraph]:
+        """The graph, whose inputs are those of the node."""
+        inputs, outputs = self.body.inputs, self.body.outputs
+        reads = [Link("{}", inputs=(i,)) for i in range(len(inputs))]
+        writes = [Link("{}", outputs=(i,)) for i in range(len(outputs))]
+        return [InnerGraph(inputs, outputs, reads, writes)]
 
     # --- what it means
 

@@ -3,7 +3,7 @@
 The op is the plain core of :func:`workbench.scan`, which users call: sequences are aligned
 already, and every shared variable or constant that a step reads is an input.
 
-Read next: :mod:`workbench.core.loops`.
+Read next: :mod:`workbench.core.scanning`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,26 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from workbench.core.errors import OutOfRangeError, ParameterError, ShapeError
-from workbench.core.evaluate import evaluate, run_node
+from workbench.core.evaluate import demanded, evaluate, has_choice, run_node
 from workbench.core.graph import (
     Apply,
     Constant,
     Variable,
     graph_inputs,
+    toposort,
 )
 from workbench.core.graph import clone as replace_nodes
+from workbench.core.inner import InnerGraph, Link
 from workbench.core.op import Opaque, Size, Sizes, known_int, settled_sizes
 from workbench.core.ops.bodies import Body
 from workbench.core.ops.scan_derivatives import pull, push
-from workbench.core.ops.shape import SizeOf, add_size, size_variable
+from workbench.core.ops.shape import (
+    MakeVector,
+    Shape,
+    SizeOf,
+    add_size,
+    size_variable,
+)
 from workbench.core.ops.ufunc import cast
 from workbench.core.types import Array, TensorType
 
@@ -76,6 +84,7 @@ class Scan(Opaque):
     """
 
     name = "scan"
+    holomorphic = False
 
     body: Body
     n_sequences: int
@@ -128,15 +137,19 @@ class Scan(Opaque):
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """The types of the body's outputs, with an axis in front for the steps."""
         n = known_int(inputs[0])
+        if n is not None:
+            self._check_steps(n)
         types = []
         for v, keep, depth in zip(
-            self.body.outputs, self.keep, self._output_depths(), strict=False
+            self.body.outputs, self.keep, self.output_depths, strict=False
         ):
             rows = keep if keep is not None else None if n is None else n + depth
             types.append(v.type.with_shape((rows, *v.type.shape)))
         return types + ([TensorType("int64", ())] if self.until else [])
 
-    def _output_depths(self) -> list[int]:
+    @property
+    def output_depths(self) -> list[int]:
+        """How many given rows each output has."""
         return [*self.depths, *(0 for _ in range(self.n_plain))]
 
     def make_node(self, *inputs: Variable) -> Apply:
@@ -154,35 +167,45 @@ class Scan(Opaque):
         found: list[Sequence[Size | None]] = []
         inner = self.step_sizes(node, shapes)
         for i, (keep, depth) in enumerate(
-            zip(self.keep, self._output_depths(), strict=True)
+            zip(self.keep, self.output_depths, strict=True)
         ):
             row = firsts[i][1:] if i < self.n_states else inner[i]
             found.append((add_size(steps, depth) if keep is None else keep, *row))
         return found + ([()] if self.until else [])
 
     def step_sizes(
-        self, node: Apply, shapes: Sequence[Sizes]
+        self,
+        node: Apply,
+        shapes: Sequence[Sizes],
+        of: Sequence[Variable] | None = None,
     ) -> list[Sequence[Size | None]]:
-        """The sizes of the body's outputs; ``None`` where a row's values decide."""
+        """The sizes of the body's outputs; ``None`` where a row's values decide.
+
+        `of` are other variables, computed from the inputs of the body.
+        """
         _, sequences, firsts, others = self.parts(shapes)
         given = [s[1:] for s in sequences]
         given += [
             s[1:] for s, taps in zip(firsts, self.taps, strict=True) for _ in taps
         ]
         known = dict(zip(self.body.inputs, [*given, *others], strict=True))
-        for inner in self.body.order:
+        own, outer = self.body_parts().others, self.parts(node.inputs)[3]
+        # What stands for a variable of the body: an input, or a size that a step asks for.
+        fixed = dict(zip(own, outer, strict=True))
+        changing = set(self.body.inputs) - set(own)
+        order = self.body.order if of is None else toposort(of, self.body.inputs)
+        for inner in order:
             for v in inner.inputs:
                 known.setdefault(v, _own_sizes(v))
             inferred = inner.op.infer_shape(inner, [known[v] for v in inner.inputs])
             for v, sizes in zip(inner.outputs, inferred, strict=True):
                 known[v] = settled_sizes(v, sizes, lambda v, k: SizeOf(k)(v), _same)
-        outer = self.parts(node.inputs)[3]
-        own = self.body_parts().others
-        fixed = dict(zip(own, outer, strict=True))
-        changing = {v for v in self.body.inputs if v not in fixed}
+            if isinstance(inner.op, SizeOf | Shape):
+                sizes = [_outside(s, fixed, changing) for s in known[inner.inputs[0]]]
+                fixed.update(_asked_for(inner, sizes))
         return [
             [_outside(size, fixed, changing) for size in known.get(v, v.type.shape)]
-            for v in self.body.outputs
+            for v in (self.body.outputs if of is None else of)
         ]
 
     def size_checks(
@@ -203,6 +226,13 @@ class Scan(Opaque):
                 if b is not None
             ]
         return checks
+
+    def sizes_from_zero(
+        self, node: Apply, shapes: Sequence[Sizes]
+    ) -> list[tuple[int, Size]]:
+        """The number of steps."""
+        n = known_int(node.inputs[0])
+        return [(0, node.inputs[0] if n is None else n)]
 
     # --- what it means
 
@@ -246,8 +276,7 @@ class Scan(Opaque):
     def _check(
         self, steps: int, sequences: Sequence[Array], firsts: Sequence[Array]
     ) -> None:
-        if steps < 0:
-            raise ParameterError(f"{self}: the number of steps is {steps}.")
+        self._check_steps(steps)
         if steps < self.least:
             raise OutOfRangeError(
                 f"{self} made {steps} steps, and the result of step {self.least} is asked for."
@@ -264,6 +293,10 @@ class Scan(Opaque):
                     f"{self}: the state {taps[0].label()} starts from {len(first)} values, "
                     f"its taps need {depth}."
                 )
+
+    def _check_steps(self, steps: int) -> None:
+        if steps < 0:
+            raise ParameterError(f"{self}: the number of steps is {steps}.")
 
     def _row_shape(
         self, node: Apply, inputs: Sequence[Array], i: int
@@ -311,19 +344,46 @@ class Scan(Opaque):
         """A loop that carries the tangents of states beside them."""
         return push(node, tangents)
 
+    # --- how it is shown
+
+    def inner_graphs(self, node: Apply) -> list[InnerGraph]:
+        """One step, at t."""
+        first = 1 + self.n_sequences
+        reads = [Link("{} at t", (1 + i,)) for i in range(self.n_sequences)]
+        for i, taps in enumerate(self.taps):
+            for tap in taps:
+                back = tap if not self.backwards else -tap
+                words = f"first {{}}, then {{}} at t{back:+d}"
+                reads.append(Link(words, (first + i,), (i,)))
+        first += self.n_states
+        reads += [Link("{}", (i,)) for i in range(first, len(node.inputs))]
+        writes = [Link("{} at t", outputs=(i,)) for i in range(len(self.keep))]
+        if self.until:
+            writes.append(Link("the last step when true"))
+        about = "for t = n-1, … 1, 0" if self.backwards else "for t = 0, 1, … n-1"
+        if self.until:
+            about += " or until its condition holds"
+        inputs, outputs = self.body.inputs, self.body.outputs
+        return [InnerGraph(inputs, outputs, reads, writes, about)]
+
     def __str__(self) -> str:
-        return f"scan{{{self.title}}}" if self.title else "scan"
+        kept = ["all" if keep is None else str(keep) for keep in self.keep]
+        kept = kept[:1] if len(set(kept)) == 1 else kept
+        words = [self.title] * bool(self.title)
+        if any(keep is not None for keep in self.keep):
+            words.append(f"keeps {', '.join(kept)} of n")
+        return f"scan{{{', '.join(words)}}}" if words else "scan"
 
 
 def run_step(body: Body, values: dict[Variable, Any]) -> list[Array]:
     """The outputs of a body; `values` holds its inputs and is filled with all the rest."""
-    for node in body.order:
+    lazy = has_choice(body.order)
+    for node in demanded(body.outputs, values) if lazy else body.order:
         for v in node.inputs:
-            if v not in values:
-                assert isinstance(v, Constant)
-                values[v] = v.data
-        results = run_node(node, [np.asarray(values[v]) for v in node.inputs])
-        values.update(zip(node.outputs, results, strict=True))
+            if isinstance(v, Constant):
+                values.setdefault(v, v.data)
+        given = [np.asarray(values[v]) if v in values else None for v in node.inputs]
+        values.update(zip(node.outputs, run_node(node, given), strict=True))
     return [
         v.data if isinstance(v, Constant) else np.asarray(values[v])
         for v in body.outputs
@@ -335,7 +395,7 @@ class _Stacks:
 
     def __init__(self, op: Scan, steps: int, firsts: Sequence[Array]) -> None:
         self.op, self.steps = op, steps
-        self.depths = op._output_depths()
+        self.depths = op.output_depths
         self.stacks: list[Array | None] = [None] * len(op.keep)
         for i, (first, depth) in enumerate(zip(firsts, op.depths, strict=True)):
             dtype = op.body.outputs[i].dtype
@@ -376,7 +436,8 @@ class _Stacks:
                     raise OutOfRangeError(
                         f"{self.op} made {done} steps, and the last {keep} are asked for."
                     )
-                stack = stack[:keep] if self.op.backwards else stack[:written][-keep:]
+                first = 0 if self.op.backwards else written - keep
+                stack = stack[first : first + keep]
             found.append(stack)
         return found
 
@@ -385,6 +446,16 @@ def _own_sizes(v: Variable) -> Sizes:
     return tuple(
         SizeOf(k)(v) if size is None else size for k, size in enumerate(v.type.shape)
     )
+
+
+def _asked_for(node: Apply, sizes: Sequence[Size | None]) -> dict[Variable, Variable]:
+    """What a node says of sizes, from those of its input as far as they are known."""
+    axes = [node.op.axis] if isinstance(node.op, SizeOf) else range(len(sizes))
+    found = [size_variable(s) for s in (sizes[axis] for axis in axes) if s is not None]
+    if len(found) < len(axes):
+        return {}
+    whole = found[0] if isinstance(node.op, SizeOf) else MakeVector()(*found)
+    return {node.output: whole}
 
 
 def _same(size: Size) -> Size:
@@ -398,7 +469,5 @@ def _outside(
     """A size of a step in terms of the loop's inputs; ``None`` if it may change from step to step."""
     if size is None or isinstance(size, int):
         return size
-    leaves = graph_inputs([size])
-    if any(v in changing for v in leaves):
-        return None
-    return replace_nodes([size], fixed)[0] if any(v in fixed for v in leaves) else size
+    (outside,) = replace_nodes([size], fixed)
+    return None if any(v in changing for v in graph_inputs([outside])) else outside

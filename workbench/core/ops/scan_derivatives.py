@@ -7,24 +7,36 @@ What reaches an input that every step reads is added up in a state of its own.
 
 Values that the forward step has computed are not computed again: the loop gets an output
 for each that is worth it, unless it says `recompute`. That loop computes all the old one
-does, and the compiler makes one of the two.
+does, and the compiler makes one of the two. The gradient of a loop within the loop begins with
+such a loop too, and what that one computes is kept likewise.
+
+A gradient goes only where it can get: an output that the cost does not depend on has no part in
+the gradient's loop, nor in what may be undefined there.
 
 Read next: :mod:`workbench.core.ops.scan`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from workbench.core import source
 from workbench.core.backward import is_undefined, walk
 from workbench.core.forward import push as push_through
-from workbench.core.graph import Apply, Variable, as_variable, graph_inputs
+from workbench.core.graph import (
+    Apply,
+    Variable,
+    as_variable,
+    graph_inputs,
+    toposort,
+)
 from workbench.core.op import Elementwise, View
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops.bodies import Body
-from workbench.core.ops.joining import stack
+from workbench.core.ops.joining import concatenate, stack
+from workbench.core.ops.shape import Shape, SizeOf, sizes_of
 from workbench.core.ops.subscript import index, set_subtensor
 
 if TYPE_CHECKING:
@@ -41,6 +53,26 @@ def zeros_of(v: Variable) -> Variable:
     return ew.fill(v, as_variable(0, v.dtype))
 
 
+def _feeds(op: Scan) -> list[tuple[int, int]]:
+    """The pairs (i, j) of a state and an output that depends on it in a differentiable way."""
+    connected = iter(op.body.connected[op.n_sequences :])
+    return [
+        (i, j)
+        for i, taps in enumerate(op.taps)
+        for _ in taps
+        for j, joined in enumerate(next(connected))
+        if joined
+    ]
+
+
+def _reached(start: Iterable[int], pairs: Collection[tuple[int, int]]) -> list[int]:
+    """Where the pairs lead from `start`, in any number of steps; sorted."""
+    found = set(start)
+    while more := {b for a, b in pairs if a in found} - found:
+        found |= more
+    return sorted(found)
+
+
 # --- backwards ---------------------------------------------------------------------------
 
 
@@ -50,17 +82,24 @@ def pull(node: Apply, grads: Grads) -> Sequence[Variable | None]:
     if any(keep is not None for keep in op.keep):
         whole = replace(op, keep=()).make_node(*node.inputs)
         grads = [
-            g if g is None or keep is None else _in_place(op, g, keep, v)
-            for g, keep, v in zip(grads, op.keep, whole.outputs, strict=False)
+            g if g is None or keep is None else _in_place(whole, i, g, keep)
+            for i, (g, keep) in enumerate(zip(grads, op.keep, strict=True))
         ]
         node = whole
     return _Pull(node, grads).gradients()
 
 
-def _in_place(op: Scan, g: Variable, keep: int, whole: Variable) -> Variable:
+def _in_place(node: Apply, i: int, g: Variable, keep: int) -> Variable | None:
     """The gradient of a whole stack from that of the rows of it that were kept."""
+    op: Any = node.op
+    if keep == 0:
+        return None
     rows = slice(None, keep) if op.backwards else slice(-keep, None)
-    return set_subtensor(index(zeros_of(whole), rows), g)
+    if op.until:
+        # Rows that were never written follow.
+        first = ew.add(node.outputs[-1], op.output_depths[i] - keep)
+        rows = slice(first, ew.add(first, keep))
+    return set_subtensor(index(zeros_of(node.outputs[i]), rows), g)
 
 
 class _Pull:
@@ -73,6 +112,17 @@ class _Pull:
         self.own = op.body_parts()
         self.results = op.body.outputs[: len(op.keep)]
         self.n, self.sequences, self.firsts, self.others = op.parts(node.inputs)
+        given = [i for i, g in enumerate(grads) if g is not None]
+        self.reached = _reached(given, [(j, i) for i, j in _feeds(op)])
+        self.states = [i for i in self.reached if i < op.n_states]
+        # What the gradient's loop is given at a step: gradients of rows, and what is pending
+        # for a state k steps back.
+        self.row_grads = {i: Variable(self.results[i].type) for i in given}
+        self.pending = {
+            (i, k): Variable(self.results[i].type)
+            for i in self.states
+            for k in range(1, op.depths[i] + 1)
+        }
         # Rows the gradient's loop reads, and where each comes from.
         self.rows: list[Variable] = []
         self.stacks: list[Variable] = []
@@ -80,110 +130,95 @@ class _Pull:
     def gradients(self) -> list[Variable | None]:
         """One for each input of the loop."""
         op, own = self.op, self.own
-        _, through_rows, _, through_others = op.parts(op.connection(self.node))
-        live = [i for i in range(op.n_states) if self.results[i].type.is_float]
-        pending = {
-            (i, k): Variable(self.results[i].type)
-            for i in live
-            for k in range(1, op.depths[i] + 1)
-        }
-        row_grads = {
-            i: Variable(self.results[i].type)
-            for i, g in enumerate(self.grads)
-            if g is not None
-        }
-        starts: dict[Variable, Variable] = {}
-        for i, result in enumerate(self.results):
-            parts = [row_grads.get(i), pending.get((i, 1))]
-            for part in parts:
-                if part is not None:
-                    known = starts.get(result)
-                    starts[result] = part if known is None else ew.add(known, part)
-        rows = [v for v, ok in zip(own.sequences, through_rows, strict=True) if ok]
-        others = [v for v, ok in zip(own.others, through_others, strict=True) if ok]
         taps = {
             (i, -tap): v
-            for i in live
+            for i in self.states
             for tap, v in zip(op.taps[i], own.states[i], strict=True)
         }
-        found = walk(starts, [*rows, *taps.values(), *others], whole=False)
-        undefined = self._undefined(found, rows, list(taps.values()), others)
-        if undefined is not None:
-            return undefined
-        others = [v for v in others if v in found]
-        rows = [v for v in rows if v in found]
+        found = self._step([*own.sequences, *taps.values(), *own.others])
+        lost = {v: g for v, g in found.items() if is_undefined(g)}
+        blocked = next((lost[v] for v in taps.values() if v in lost), None)
+        if blocked is not None:
+            return self._undefined(blocked, found)
+        rows = [v for v in own.sequences if v in found and v not in lost]
+        others = [v for v in own.others if v in found and v not in lost]
         sums = {v: Variable(found[v].type.with_shape(v.type.shape)) for v in others}
         results = [
-            self._pending(found.get(taps.get(key, key)), pending, key)
-            for key in pending
+            self._waiting(found.get(taps.get(key, key)), key) for key in self.pending
         ]
         results += [ew.add(sums[v], found[v]) for v in others]
         results += [found[v] for v in rows]
-        loop = self._loop(results, row_grads, list(pending.values()), sums)
-        states = dict(zip([*pending, *others], loop.outputs, strict=False))
-        last = 0 if not op.backwards else -1
-        ends = {key: index(out, last) for key, out in states.items()}
-        by_row = dict(zip(rows, loop.outputs[len(states) :], strict=True))
+        outputs = self._loop(results, sums) if results else []
+        stacks = dict(zip([*self.pending, *others], outputs, strict=False))
+        ends = {k: index(v, -1 if op.backwards else 0) for k, v in stacks.items()}
+        by_row = dict(zip(rows, outputs[len(stacks) :], strict=True))
         return [
             None,
             *(
-                self._spread(by_row[v], s) if v in by_row else None
+                self._spread(by_row[v], s) if v in by_row else _undefined_of(lost, v, s)
                 for v, s in zip(own.sequences, self.sequences, strict=True)
             ),
-            *(self._first(i, ends) if i in live else None for i in range(op.n_states)),
-            *(ends.get(v) for v in own.others),
+            *(
+                self._first(i, ends) if i in self.states else None
+                for i in range(op.n_states)
+            ),
+            *(
+                ends[v] if v in ends else _undefined_of(lost, v, outer)
+                for v, outer in zip(own.others, self.others, strict=True)
+            ),
         ]
 
-    def _pending(
-        self,
-        reached: Variable | None,
-        pending: dict[tuple[int, int], Variable],
-        key: tuple[int, int],
-    ) -> Variable:
-        """What is pending for the state k steps back, once this step is done."""
-        state, k = key
-        later = pending.get((state, k + 1))
-        if reached is None:
-            return zeros_of(pending[key]) if later is None else later
-        return reached if later is None else ew.add(reached, later)
+    def _step(self, targets: Sequence[Variable]) -> dict[Variable, Variable]:
+        """The gradients of one step by its inputs."""
+        starts: dict[Variable, Variable] = {}
+        for i in self.reached:
+            for part in (self.row_grads.get(i), self.pending.get((i, 1))):
+                if part is not None:
+                    known = starts.get(self.results[i])
+                    total = part if known is None else ew.add(known, part)
+                    starts[self.results[i]] = total
+        wanted = [v for v in targets if v.type.is_float]
+        return walk(starts, wanted, whole=False)
 
     def _undefined(
-        self,
-        found: dict[Variable, Variable],
-        rows: Sequence[Variable],
-        taps: Sequence[Variable],
-        others: Sequence[Variable],
-    ) -> list[Variable | None] | None:
-        """Gradients that do not exist, where people look for them: not inside a loop."""
-        bad = [v for v in (*rows, *taps, *others) if v in found]
-        bad = [v for v in bad if is_undefined(found[v])]
-        if not bad:
-            return None
-        owner = found[bad[0]].owner
-        assert owner is not None
-        return [
-            owner.op(v) if ok else None
-            for v, ok in zip(
-                self.node.inputs, self.op.connection(self.node), strict=True
-            )
+        self, cause: Variable, found: dict[Variable, Variable]
+    ) -> list[Variable | None]:
+        """What a state cannot pass on reaches nothing that the loop starts from."""
+        ways = [
+            False,
+            *(v in found for v in self.own.sequences),
+            *(i in self.states for i in range(self.op.n_states)),
+            *(v in found for v in self.own.others),
         ]
+        return [
+            _undefined_of({v: cause}, v, v) if way else None
+            for v, way in zip(self.node.inputs, ways, strict=True)
+        ]
+
+    def _waiting(self, reached: Variable | None, key: tuple[int, int]) -> Variable:
+        """What is pending for the state k steps back, once this step is done."""
+        state, k = key
+        later = self.pending.get((state, k + 1))
+        if reached is None:
+            return zeros_of(self.pending[key]) if later is None else later
+        return reached if later is None else ew.add(reached, later)
 
     def _loop(
         self,
         results: Sequence[Variable],
-        row_grads: dict[int, Variable],
-        pending: Sequence[Variable],
         sums: dict[Variable, Variable],
-    ) -> Apply:
-        """The loop of the gradient."""
+    ) -> Sequence[Variable]:
+        """The outputs of the gradient's loop: its states, then its plain ones."""
         op, own = self.op, self.own
-        kept = _kept(results, op)
+        kept = self._kept(results)
         forward = self._forward([v for v in kept if v not in self.results])
         self.steps, self.start = self._extent(forward)
-        for i, v in row_grads.items():
+        for i, v in self.row_grads.items():
             g = self.grads[i]
             assert g is not None
-            self._read(v, g, 0 if op.backwards else self._depth(i), self._depth(i))
+            self._read(
+                v, g, 0 if op.backwards else op.output_depths[i], op.output_depths[i]
+            )
         needed = set(graph_inputs(results, kept))
         for v, s in zip(own.sequences, self.sequences, strict=True):
             if v in needed:
@@ -197,7 +232,7 @@ class _Pull:
         for v in kept:
             if v in self.results:
                 i = self.results.index(v)
-                depth = self._depth(i)
+                depth = op.output_depths[i]
                 shift = 0 if op.backwards else depth
                 self._read(v, forward.outputs[i], shift, depth)
             else:
@@ -206,18 +241,17 @@ class _Pull:
         others = {v: o for v, o in zip(own.others, self.others, strict=True)}
         used = [v for v in own.others if v in needed]
         starts = [
-            zeros_of(index(self.firsts[i], slice(None, 1)))
-            for i in range(op.n_states)
-            if self.results[i].type.is_float
-            for _ in range(op.depths[i])
+            zeros_of(index(self.firsts[i], slice(None, 1))) for i, _ in self.pending
         ]
         starts += [zeros_of(index(others[v], None)) for v in sums]
-        body = Body([*self.rows, *pending, *sums.values(), *used], results)
+        body = Body(
+            [*self.rows, *self.pending.values(), *sums.values(), *used], results
+        )
         loop = replace(
             op,
             body=body,
             n_sequences=len(self.rows),
-            taps=((-1,),) * (len(pending) + len(sums)),
+            taps=((-1,),) * (len(self.pending) + len(sums)),
             until=False,
             backwards=not op.backwards,
             keep=(),
@@ -227,10 +261,43 @@ class _Pull:
         )
         return loop.make_node(
             self.steps, *self.stacks, *starts, *(others[v] for v in used)
-        )
+        ).outputs
 
-    def _depth(self, i: int) -> int:
-        return self.op.depths[i] if i < self.op.n_states else 0
+    def _kept(self, results: Sequence[Variable]) -> list[Variable]:
+        """The values of the forward step that the gradient reads rather than computes again."""
+        if self.op.recompute:
+            return []
+        worth = self._worth_keeping(results)
+        kept: dict[Variable, None] = {}
+        seen: set[Variable] = set()
+        waiting = list(results)
+        while waiting:
+            v = waiting.pop()
+            if v in seen or v.owner is None:
+                continue
+            seen.add(v)
+            if v in worth:
+                kept.setdefault(v)
+            else:
+                waiting += v.owner.inputs
+        return list(kept)
+
+    def _worth_keeping(self, results: Sequence[Variable]) -> set[Variable]:
+        """Outputs of the step; and what is dear, and loops, if of one size at every step."""
+        op, body = self.op, self.op.body
+        gradient = {*self.row_grads.values(), *self.pending.values()}
+        loops: list[Variable] = []
+        for node in toposort(results, [*gradient, *body.inputs]):
+            if any(v in gradient for v in node.inputs):
+                gradient.update(node.outputs)
+            elif isinstance(node.op, type(op)):
+                loops += node.outputs
+        dear = [v for node in body.order if not _is_cheap(node) for v in node.outputs]
+        found = [*loops, *dear]
+        given = [sizes_of(v) for v in self.node.inputs]
+        sizes = op.step_sizes(self.node, given, found)
+        steady = [v for v, size in zip(found, sizes, strict=True) if None not in size]
+        return {*steady, *body.outputs}
 
     def _forward(self, extra: Sequence[Variable]) -> Apply:
         """The loop itself, with outputs for values that the gradient reads."""
@@ -248,7 +315,8 @@ class _Pull:
         if op.truncate is None:
             return rows, as_variable(0) if op.until else None
         steps = ew.minimum(rows, as_variable(op.truncate, "int64"))
-        return steps, as_variable(0) if op.backwards else ew.sub(rows, steps)
+        self.left_out = ew.sub(rows, steps)
+        return steps, as_variable(0) if op.backwards else self.left_out
 
     def _read(self, v: Variable, rows: Variable, shift: int, depth: int) -> None:
         """Let the loop read, for `v` at t, row t + `shift` of a stack of `depth` more rows."""
@@ -271,42 +339,40 @@ class _Pull:
 
     def _first(self, i: int, ends: dict[Any, Variable]) -> Variable:
         """The gradient of the rows that a state starts from."""
-        depth = self.op.depths[i]
-        back = range(1, depth + 1) if self.op.backwards else range(depth, 0, -1)
+        op, depth = self.op, self.op.depths[i]
+        back = range(1, depth + 1) if op.backwards else range(depth, 0, -1)
         total = stack([ends[i, k] for k in back])
-        if self.op.truncate is not None:
-            rows = self.n if not self.op.until else ew.add(self.start, self.steps)
-            total = ew.switch(ew.eq(rows, self.steps), total, zeros_of(total))
+        if op.truncate is not None:
+            # The steps left out come first: what they would have taken back is lost, and
+            # what lies further back reaches given rows that much nearer to the loop.
+            lost = ew.minimum(self.left_out, as_variable(depth, "int64"))
+            padded = (
+                [total, zeros_of(total)] if op.backwards else [zeros_of(total), total]
+            )
+            first = lost if op.backwards else ew.sub(as_variable(depth, "int64"), lost)
+            total = index(concatenate(padded), slice(first, ew.add(first, depth)))
         g = self.grads[i]
         if g is None:
             return total
-        rows_given = slice(-depth, None) if self.op.backwards else slice(None, depth)
+        rows_given = slice(-depth, None) if op.backwards else slice(None, depth)
         return ew.add(total, index(g, rows_given))
 
 
-def _kept(results: Sequence[Variable], op: Scan) -> list[Variable]:
-    """The values of the forward step that the gradient reads rather than computes again."""
-    if op.recompute:
-        return []
-    computed = {v for node in op.body.order for v in node.outputs}
-    outputs = set(op.body.outputs)
-    kept: dict[Variable, None] = {}
-    seen: set[Variable] = set()
-    pending = list(results)
-    while pending:
-        v = pending.pop()
-        if v in seen or v.owner is None:
-            continue
-        seen.add(v)
-        if v in computed and (v in outputs or not _is_cheap(v.owner)):
-            kept.setdefault(v)
-        else:
-            pending += v.owner.inputs
-    return list(kept)
+def _undefined_of(
+    causes: dict[Variable, Variable], v: Variable, outer: Variable
+) -> Variable | None:
+    """For an input of the loop: the gradient that does not exist within, where people look."""
+    if v not in causes:
+        return None
+    owner = causes[v].owner
+    assert owner is not None
+    with source.made_for(owner.origin):
+        return owner.op(outer)
 
 
 def _is_cheap(node: Apply) -> bool:
-    return isinstance(node.op, View) or (
+    # A size that is kept would be one more number a step, and no longer known beforehand.
+    return isinstance(node.op, View | SizeOf | Shape) or (
         isinstance(node.op, Elementwise) and node.op.cost < WORTH_KEEPING
     )
 
@@ -322,7 +388,17 @@ def push(node: Apply, tangents: Grads) -> list[Variable | None]:
     _, d_sequences, d_firsts, d_others = op.parts(tangents)
     results = op.body.outputs[: len(op.keep)]
     condition = op.body.outputs[len(op.keep) :]
-    live = [i for i in range(op.n_states) if results[i].type.is_float]
+    joined = dict(zip(op.body.inputs, op.body.connected, strict=True))
+    moving = [
+        v
+        for v, d in zip(
+            (*own.sequences, *own.others), (*d_sequences, *d_others), strict=True
+        )
+        if d is not None
+    ]
+    start = {i for i, d in enumerate(d_firsts) if d is not None}
+    start |= {j for v in moving for j, reaches in enumerate(joined[v]) if reaches}
+    live = [i for i in _reached(start, _feeds(op)) if i < op.n_states]
     changes: dict[Variable, Variable] = {}
     rows = [v for v, d in zip(own.sequences, d_sequences, strict=True) if d is not None]
     fixed = [v for v, d in zip(own.others, d_others, strict=True) if d is not None]
@@ -330,9 +406,8 @@ def push(node: Apply, tangents: Grads) -> list[Variable | None]:
         changes[v] = Variable(v.type)
     found = push_through(results, changes)
     moved = [
-        zeros_of(results[i]) if change is None else change
-        for i in live
-        for change in found[i : i + 1]
+        zeros_of(v) if change is None else change
+        for v, change in ((results[i], found[i]) for i in live)
     ]
     plain = [i for i in range(op.n_states, len(results)) if found[i] is not None]
     n_states = op.n_states
@@ -349,7 +424,7 @@ def push(node: Apply, tangents: Grads) -> list[Variable | None]:
             *results[:n_states],
             *moved,
             *results[n_states:],
-            *(v for i in plain for v in found[i : i + 1] if v is not None),
+            *(v for v in found[n_states:] if v is not None),
             *condition,
         ],
     )

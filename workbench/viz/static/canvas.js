@@ -82,22 +82,24 @@ export class CanvasPainter {
       -x / k, -y / k,
       (this.element.width / ratio - x) / k, (this.element.height / ratio - y) / k,
     ];
+    // An open box is the ground on which the lines and boxes inside are drawn.
+    this.drawBoxes(context, view, colour, k, true);
     this.drawLines(context, view, colour);
-    this.drawBoxes(context, view, colour, k);
+    this.drawBoxes(context, view, colour, k, false);
   }
 
   drawLines(context, [left, top, right, bottom], colour) {
     const { boxes, lines } = this.drawing;
     const { selected, only } = this.marks;
-    for (const emphasis of [false, true]) {
+    for (const [emphasis, dashes] of [[false, false], [false, true], [true, false]]) {
       context.beginPath();
       for (const [number, x0, y0, x1, y1] of this.spans) {
         if (x1 < left || x0 > right || y1 < top || y0 > bottom) continue;
-        const [source, target, inPlace, points] = lines[number];
+        const [source, target, inPlace, points, leads] = lines[number];
         const ends = [boxes[source].key, boxes[target].key];
         if (only && !ends.every((key) => only.has(key))) continue;
         const active = inPlace || ends.some((key) => selected.has(key));
-        if (Boolean(active) !== emphasis) continue;
+        if (Boolean(active) !== emphasis || (!emphasis && Boolean(leads) !== dashes)) continue;
         context.moveTo(points[0], points[1]);
         for (let i = 2; i < points.length; i += 2) {
           const middle = (points[i - 1] + points[i + 1]) / 2;
@@ -108,15 +110,17 @@ export class CanvasPainter {
       }
       context.strokeStyle = emphasis ? colour.accent : colour.rule;
       context.lineWidth = emphasis ? 2 : 1;
+      context.setLineDash(dashes ? [3, 4] : []);
       context.stroke();
     }
   }
 
-  drawBoxes(context, [left, top, right, bottom], colour, k) {
+  drawBoxes(context, [left, top, right, bottom], colour, k, open) {
     const { selected, linked, hits, only } = this.marks;
     context.textAlign = "center";
     for (const box of this.drawing.boxes) {
       const { x, y, w, h, key } = box;
+      if (Boolean(box.open) !== open) continue;
       if (x + w / 2 < left || x - w / 2 > right || y + h / 2 < top || y - h / 2 > bottom)
         continue;
       const kind = ["gradient", "unnamed"].find((m) => box.marks.includes(m)) ?? box.shape;
@@ -124,7 +128,7 @@ export class CanvasPainter {
       context.beginPath();
       const radius = box.shape === "operation" ? Math.min(h / 2, 15) : 2;
       context.roundRect(x - w / 2, y - h / 2, w, h, radius);
-      context.fillStyle = colour[`${kind}-fill`];
+      context.fillStyle = open ? colour.panel : colour[`${kind}-fill`];
       context.fill();
       const ring = selected.has(key) || linked.has(key) || hits.has(key);
       context.setLineDash(box.shape === "constant" ? [2, 2] : []);
@@ -138,13 +142,16 @@ export class CanvasPainter {
       context.fillStyle = colour.ink;
       const named = !["operation", "constant"].includes(box.shape);
       context.font = `${named ? 600 : 400} 13px system-ui, sans-serif`;
-      const sign = (box.marks.includes("gradient") ? "∂ " : "")
+      const caption = open ? box.about : box.caption;
+      const line = open ? y - h / 2 + 16 : caption ? y - 2 : y + 4.5;
+      const sign = (box.unit ? (open ? "⊟ " : "⊞ ") : "")
+        + (box.marks.includes("gradient") ? "∂ " : "")
         + (box.marks.includes("in-place") ? "! " : "");
-      context.fillText(sign + box.title, x, box.caption ? y - 2 : y + 4.5);
-      if (!box.caption) continue;
+      context.fillText(sign + box.title, x, line);
+      if (!caption) continue;
       context.fillStyle = colour.muted;
       context.font = "10.5px system-ui, sans-serif";
-      context.fillText(box.caption, x, y + 12);
+      context.fillText(caption, x, line + 14);
     }
     context.globalAlpha = 1;
   }

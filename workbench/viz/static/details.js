@@ -3,12 +3,13 @@
  * there as long as nothing is selected.
  */
 
-import { FATES, html, svg } from "./dom.js";
+import { FATES, count, html, svg } from "./dom.js";
 import { withComments } from "./lists.js";
+import { holders } from "./search.js";
 
 /**
  * @typedef {{pick: (key: string) => void, pickStep: (step: number) => void,
- *            open: (tab: string) => void, other: (key: string) => void}} Actions
+ *            toggle: (key: string) => void, open: (tab: string) => void, other: (key: string) => void}} Actions
  */
 
 /**
@@ -38,6 +39,10 @@ function nodeDetails(target, graph, node, act) {
     row("what", isOperation ? target.abouts?.[node.about] : KINDS[node.kind]),
     ...node.outputs.map(([name, type]) =>
       row("type", html("span", { class: "sg-mono" }, name && isOperation ? `${name}: ${type}` : type))),
+    row("inside", holders(graph, node).slice(0, 1).map((each) =>
+      link(each.label, () => act.pick(each.key)))),
+    row("stands for", node.stands_for && standsFor(graph, node, act)),
+    row("holds", holds(graph, node, act)),
     row("made", place(target, node)),
     row("gradient", node.forward && forward(node.forward, act)),
     row("in place", node.in_place && html(
@@ -62,6 +67,25 @@ const KINDS = {
   shared: "a shared variable: keeps its value between calls",
   constant: "a constant",
 };
+
+/** What an input of a graph inside is outside, and the nodes that give it. */
+function standsFor(graph, node, act) {
+  const inside = graph.insides[node.inside];
+  const ports = inside.reads[graph.nodes.indexOf(node) - inside.nodes[0]][0];
+  const sources = graph.edges
+    .filter(([, , to, position]) => to === inside.of && ports.includes(position))
+    .map(([from]) => graph.nodes[from]);
+  const parts = links(sources, act.pick);
+  return parts.length ? [`${node.stands_for} · `, ...parts] : [node.stands_for];
+}
+
+function holds(graph, node, act) {
+  const own = graph.nodes.indexOf(node);
+  return (graph.insides ?? []).filter((inside) => inside.of === own).map((inside) =>
+    html("div", {}, `a graph of ${count(inside.operations, "operation")}`,
+      inside.about ? `, ${inside.about}; ` : "; ",
+      link("open or close it", () => act.toggle(node.key))));
+}
 
 /** A term and its description; nothing when there is nothing to say. */
 function row(term, value) {
@@ -198,6 +222,7 @@ function legend() {
     [box("variable"), "a value you named"],
     [box("result"), "a result: output or new value"],
     [box("operation"), "an operation, and the type of its value"],
+    [html("span", { class: "sg-sign" }, "⊞"), "holds a graph: double-click, or Enter, opens it"],
     [box("operation", "sg-gradient"), "∂  an operation of a gradient"],
     [taken, "!  overwrites its input, in place"],
   ];

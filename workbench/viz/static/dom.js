@@ -91,7 +91,7 @@ export function unpack(scene, nodes) {
   return scene.boxes.map(
     ([node, suffix, shape, title, caption, marks, x, y, w, h], number) => ({
       number, node, key: nodes[node].key, id: nodes[node].key + suffix,
-      shape, title, caption, marks, x, y, w, h,
+      shape, title, caption, marks, x, y, w, h, unit: false, open: false, about: "",
     }),
   );
 }

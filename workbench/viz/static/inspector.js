@@ -8,7 +8,7 @@ import { details } from "./details.js";
 import { SourceList, StepList, TreeList } from "./lists.js";
 import { GraphView, viewButtons } from "./view.js";
 import { HELP, keyOf } from "./keys.js";
-import { reachable, search } from "./search.js";
+import { holders, reachable, search } from "./search.js";
 
 const TAB_WORDS = { graph: "Graph", tree: "Tree", source: "Source", steps: "Steps" };
 
@@ -65,7 +65,7 @@ class Inspector {
     this.handlers = [
       ["change:data", redraw], ["change:target", redraw], ["change:variant", redraw],
       ["change:tab", redraw], ["change:compact", redraw],
-      ["change:selection", mark], ["change:step", mark],
+      ["change:selection", mark], ["change:step", mark], ["change:expanded", () => this.unfold()],
       ["change:query", () => this.search(this.get("query"))],
     ];
     for (const [event, handler] of this.handlers) this.model.on(event, handler);
@@ -158,6 +158,8 @@ class Inspector {
         title: both ? { before: "Before", after: "After" }[graph.title] : "",
         fates: both,
         pick: (key, add) => this.pick(key, add),
+        open: new Set(this.get("expanded")),
+        toggle: (key) => this.toggle(key),
       };
       const scene = (compact ? scenes.compact : scenes.full) ?? scenes.compact;
       this.views.push(new GraphView(scene, graph, options));
@@ -168,6 +170,64 @@ class Inspector {
       html("div", { class: "sg-views" }, ...this.views.map((view) => view.element)),
       viewButtons(() => this.views, compact, toggle),
     );
+  }
+
+  // --- graphs inside operations --------------------------------------------------------------
+
+  /** Keys of the operations that hold graphs, in the graphs shown. */
+  get units() {
+    const graphs = this.variant === "both" ? this.target.graphs : [this.graph];
+    return new Set(graphs.flatMap((graph) =>
+      (graph.insides ?? []).map((inside) => graph.nodes[inside.of].key)));
+  }
+
+  /** Open an operation that holds a graph, or close it. */
+  toggle(key) {
+    const expanded = this.get("expanded");
+    const closes = expanded.includes(key);
+    const changes = {
+      expanded: closes ? expanded.filter((each) => each !== key) : [...expanded, key] };
+    // What is selected inside would open it again.
+    const selected = this.get("selection").flatMap((each) => this.around(each));
+    if (closes && selected.includes(key)) changes.selection = [key];
+    this.set(changes);
+    this.root.focus({ preventScroll: true });
+  }
+
+  /** Keys of the operations that a node is inside of. */
+  around(key) {
+    for (const graph of this.target.graphs) {
+      const node = graph.nodes.find((each) => each.key === key);
+      if (node) return holders(graph, node).map((each) => each.key);
+    }
+    return [];
+  }
+
+  /** Open or close what is selected, or what it is inside of. */
+  enter() {
+    const key = this.get("selection").at(-1);
+    if (!key) return;
+    const unit = this.units.has(key) ? key : this.around(key)[0];
+    if (unit) this.toggle(unit);
+  }
+
+  enterAll() {
+    const units = this.units;
+    const expanded = this.get("expanded");
+    const closes = [...units].every((key) => expanded.includes(key));
+    const selection = this.get("selection").map((key) => this.around(key).at(-1) ?? key);
+    if (closes) this.set({ expanded: expanded.filter((key) => !units.has(key)), selection });
+    else this.set({ expanded: [...new Set([...expanded, ...units])] });
+  }
+
+  unfold() {
+    const open = new Set(this.get("expanded"));
+    for (const view of this.views) {
+      view.unfold(open);
+      view.mark(this.marks(view.graph));
+    }
+    const shown = this.views.flatMap((view) => view.state().open).length;
+    this.say(`${count(shown, "graph")} open`);
   }
 
   // --- selection ---------------------------------------------------------------------------
@@ -236,12 +296,30 @@ class Inspector {
     if (this.variant === "both")
       for (const key of this.pairs(selected))
         if (present.has(key) && !selected.has(key)) linked.add(key);
-    return { selected, linked, hits: new Set(this.local.hits), only: this.local.only };
+    return {
+      selected, linked: this.inSight(graph, linked),
+      hits: this.inSight(graph, this.local.hits), only: this.local.only,
+    };
+  }
+
+  /** Keys, and for those inside what is closed the key of that. */
+  inSight(graph, keys) {
+    const wanted = new Set(keys);
+    if (!wanted.size || !graph.insides?.length) return wanted;
+    const open = new Set(this.get("expanded"));
+    for (const node of graph.nodes)
+      if (node.inside !== undefined && wanted.has(node.key))
+        for (const each of holders(graph, node)) if (!open.has(each.key)) wanted.add(each.key);
+    return wanted;
   }
 
   mark(fresh = false) {
     const selection = this.get("selection");
     const { target, graph } = this;
+    const expanded = this.get("expanded");
+    const closed = selection.flatMap((key) => this.around(key))
+      .filter((key) => !expanded.includes(key));
+    if (closed.length) this.set({ expanded: [...new Set([...expanded, ...closed])] });
     for (const view of this.views) {
       const marks = this.marks(view.graph);
       view.mark(marks);
@@ -255,6 +333,7 @@ class Inspector {
       pick: (key) => this.pick(key),
       pickStep: (step) => this.pickStep(step),
       open: (tab) => this.open(tab),
+      toggle: (key) => this.toggle(key),
       other: (key) => this.pickOther(key),
     };
     this.side.replaceChildren(details(target, graph, selection.at(-1), this.get("step"), act));
@@ -273,6 +352,10 @@ class Inspector {
       node.label + (node.number === undefined ? "" : `, node ${node.number}`),
       node.outputs.map(([, type]) => type).join(" and "),
       node.in_place ? `in place on ${node.in_place.join(", ")}` : "",
+      node.stands_for ? `stands for ${node.stands_for}` : "",
+      ...this.around(key).slice(0, 1).map((each) =>
+        `inside ${this.target.graphs.flatMap((g) => g.nodes).find((n) => n.key === each).label}`),
+      this.units.has(key) ? "holds a graph" : "",
       line ? line.place : "",
     ].filter(Boolean).join(", ");
   }
@@ -336,6 +419,7 @@ class Inspector {
       0: each((v) => v.fit()), z: each((v) => v.reveal(this.get("selection"), true)),
       "/": () => this.query.select(), n: () => this.nextHit(1), N: () => this.nextHit(-1),
       "[": () => this.pickStep(this.get("step") - 1), "]": () => this.pickStep(this.get("step") + 1),
+      Enter: () => this.enter(), "Shift+Enter": () => this.enterAll(),
       b: variant, c: () => this.set({ compact: !this.get("compact") }),
       a: () => this.isolate("up"), d: () => this.isolate("down"),
       1: () => this.open("graph"), 2: () => this.open("tree"),
@@ -407,7 +491,7 @@ class Inspector {
     return {
       target: this.target.name, variant: this.variant, tab: this.get("tab"),
       selection: this.get("selection"), step: this.get("step"), compact: this.get("compact"),
-      hits: this.local.hits, graphs: this.views.map((view) => view.state()),
+      hits: this.local.hits, expanded: this.get("expanded"), graphs: this.views.map((view) => view.state()),
       dark: this.root.hasAttribute("data-sg-dark"),
     };
   }

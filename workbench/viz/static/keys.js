@@ -16,6 +16,8 @@ export const HELP = [
   ["a d", "only what it needs, only what needs it"],
   ["+ − 0 z", "zoom, fit, zoom to the selection"],
   ["Shift+arrows", "move the picture"],
+  ["Enter", "open the graph inside, or close it"],
+  ["Shift+Enter", "open all, or close all"],
   ["c", "show or hide unnamed values"],
   ["1 2 3 4", "graph, tree, source, steps"],
   ["Alt+← Alt+→", "selection back and forward"],

@@ -14,7 +14,9 @@ export class TreeList {
   constructor(graph, pick) {
     this.graph = graph;
     this.rows = graph.tree.map((line, number) => {
-      const key = graph.nodes[graph.tree_nodes[number]].key;
+      const node = graph.nodes[graph.tree_nodes[number]];
+      if (!node) return html("div", { class: "sg-row", role: "presentation" }, line || " ");
+      const key = node.key;
       return html(
         "div",
         {
@@ -54,8 +56,10 @@ export class TreeList {
   /** The key on the next or previous line. */
   neighbour(key, forward) {
     const at = this.rows.findIndex((row) => row.dataset.sgKey === key);
-    const next = this.rows[at < 0 ? 0 : at + (forward ? 1 : -1)];
-    return next?.dataset.sgKey;
+    const by = forward ? 1 : -1;
+    let next = at < 0 ? 0 : at + by;
+    while (this.rows[next] && !this.rows[next].dataset.sgKey) next += by;
+    return this.rows[next]?.dataset.sgKey;
   }
 }
 

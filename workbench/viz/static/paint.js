@@ -16,8 +16,12 @@ export class SvgPainter {
     this.element = svg("svg", { class: "sg-canvas", "aria-hidden": "true" }, this.layer);
     const lines = drawing.lines.map((line) => this.line(line));
     this.lines = lines;
+    this.heads = svg("g", { class: "sg-heads" });
     this.boxes = drawing.boxes.map((box) => this.box(box));
-    this.layer.append(...lines, ...this.boxes);
+    // An open box is the ground of the lines and boxes inside; only its title is on top.
+    const grounds = this.boxes.filter((group, number) => drawing.boxes[number].open);
+    const others = this.boxes.filter((group, number) => !drawing.boxes[number].open);
+    this.layer.append(...grounds, ...lines, ...others, this.heads);
     host.append(this.element);
   }
 
@@ -25,7 +29,7 @@ export class SvgPainter {
     return "svg";
   }
 
-  line([, , inPlace, points]) {
+  line([, , inPlace, points, leads]) {
     const x = points.at(-2);
     const y = points.at(-1);
     const path = curve([...points.slice(0, -1), y - 4]);
@@ -33,7 +37,8 @@ export class SvgPainter {
       class: "sg-head",
       d: `M${x - 3.6} ${y - 7}L${x + 3.6} ${y - 7}L${x} ${y}Z`,
     });
-    if (!inPlace) return svg("g", { class: "sg-line" }, svg("path", { d: path }), head);
+    const kind = leads ? "sg-line sg-leads" : "sg-line";
+    if (!inPlace || leads) return svg("g", { class: kind }, svg("path", { d: path }), head);
     const atX = (points.at(-4) + x) / 2;
     const atY = (points.at(-3) + y) / 2;
     return svg(
@@ -52,8 +57,9 @@ export class SvgPainter {
     const left = x - w / 2;
     const top = y - h / 2;
     const radius = shape === "operation" ? Math.min(h / 2, 15) : 2;
+    const state = box.open ? ["sg-open"] : [];
     const group = svg("g", {
-      class: ["sg-box", ...marks.map((mark) => `sg-${mark}`)].join(" "),
+      class: ["sg-box", ...state, ...marks.map((mark) => `sg-${mark}`)].join(" "),
       "data-sg-key": box.key,
       "data-sg-id": box.id,
       "data-sg-shape": shape,
@@ -65,13 +71,18 @@ export class SvgPainter {
     group.append(svg("rect", ring), svg("rect", { class: "sg-frame", ...frame }));
     if (shape === "shared")
       group.append(svg("path", { class: "sg-bar", d: `M${left + 4} ${top}v${h}` }));
-    const title = svg("text", { class: "sg-title", x, y: box.caption ? y - 2 : y + 4.5 });
+    const caption = box.open ? box.about : box.caption;
+    const line = box.open ? top + 16 : caption ? y - 2 : y + 4.5;
+    const title = svg("text", { class: "sg-title", x, y: line });
+    if (box.unit)
+      title.append(svg("tspan", { class: "sg-glyph" }, box.open ? "⊟ " : "⊞ "));
     if (marks.includes("gradient")) title.append(svg("tspan", { class: "sg-glyph" }, "∂ "));
     if (marks.includes("in-place")) title.append(svg("tspan", { class: "sg-alarm" }, "! "));
     title.append(box.title);
-    group.append(title);
-    if (box.caption)
-      group.append(svg("text", { class: "sg-caption", x, y: y + 12 }, box.caption));
+    const words = box.open ? this.heads : group;
+    words.append(title);
+    if (caption)
+      words.append(svg("text", { class: "sg-caption", x, y: line + 14 }, caption));
     const fate = this.drawing.fates[box.number];
     if (fate && fate !== "kept") {
       group.append(

@@ -36,6 +36,19 @@ function test(target, term) {
   }
 }
 
+/** The number of the operation that a node is inside of, or undefined. */
+export function holderOf(graph, node) {
+  return node.inside === undefined ? undefined : graph.insides[node.inside].of;
+}
+
+/** The operations that a node is inside of, the nearest first. */
+export function holders(graph, node) {
+  const found = [];
+  for (let at = holderOf(graph, node); at !== undefined; at = holderOf(graph, graph.nodes[at]))
+    found.push(graph.nodes[at]);
+  return found;
+}
+
 /** Keys of a node and of all that it is computed from (up), or that is computed from it. */
 export function reachable(graph, key, where) {
   const near = new Map();
@@ -43,6 +56,19 @@ export function reachable(graph, key, where) {
     const [start, end] = where === "up" ? [to, from] : [from, to];
     if (!near.has(start)) near.set(start, []);
     near.get(start).push(end);
+  }
+  // What a graph inside reads, and what becomes of its results.
+  const link = (from, to) => {
+    const [start, end] = where === "up" ? [to, from] : [from, to];
+    near.set(start, [...(near.get(start) ?? []), end]);
+  };
+  for (const inside of graph.insides ?? []) {
+    for (const [from, , to, position] of graph.edges)
+      if (to === inside.of)
+        inside.reads.forEach(([ports], i) => {
+          if (ports.includes(position)) link(from, inside.nodes[0] + i);
+        });
+    for (const [node] of inside.results) link(node, inside.of);
   }
   const seen = new Set();
   const waiting = [graph.nodes.findIndex((node) => node.key === key)];

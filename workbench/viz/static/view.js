@@ -2,9 +2,10 @@
  * One graph that can be panned and zoomed: a painter, a viewport and a small overview map.
  */
 
-import { button, html, unpack } from "./dom.js";
+import { button, html } from "./dom.js";
 import { SvgPainter } from "./paint.js";
 import { CanvasPainter } from "./canvas.js";
+import { unfolded } from "./unfold.js";
 
 const MOST_ELEMENTS = 800; // boxes drawn as elements; more go on a canvas
 const COMFORTABLE = 0.75; // scale from which everything may be shown at once
@@ -13,7 +14,7 @@ const SMALLEST = 0.04;
 const LARGEST = 3;
 
 /**
- * @typedef {{boxes: ReturnType<typeof unpack>, lines: [number, number, number, number[]][],
+ * @typedef {{boxes: ReturnType<typeof import("./dom.js").unpack>, lines: [number, number, number, number[]][],
  *            fates: (string | undefined)[], width: number, height: number}} Drawing
  * @typedef {{selected: Set<string>, linked: Set<string>, hits: Set<string>,
  *            only: Set<string> | null}} Marks
@@ -24,21 +25,13 @@ export class GraphView {
    * @param {object} scene
    * @param {object} graph
    * @param {{title: string, fates: boolean, pick: (key: string | null, add: boolean) => void,
+   *          open: Set<string>, toggle: (key: string) => void,
    *          follow?: (at: {x: number, y: number, k: number}) => void}} options
    */
   constructor(scene, graph, options) {
+    this.scene = scene;
     this.graph = graph;
     this.options = options;
-    const boxes = unpack(scene, graph.nodes);
-    /** @type {Drawing} */
-    this.drawing = {
-      boxes,
-      lines: scene.lines,
-      fates: boxes.map((box) =>
-        options.fates && box.shape === "operation" ? graph.nodes[box.node].fate : undefined),
-      width: scene.width,
-      height: scene.height,
-    };
     this.at = { x: 0, y: 0, k: 1 };
     this.stage = html("div", { class: "sg-stage" });
     this.map = html("canvas", { class: "sg-map", title: "Overview: drag to move" });
@@ -49,11 +42,55 @@ export class GraphView {
       options.title ? html("div", { class: "sg-view-title" }, options.title) : "",
       this.map,
     );
-    const Painter = boxes.length > MOST_ELEMENTS ? CanvasPainter : SvgPainter;
-    this.painter = new Painter(this.stage, this.drawing);
+    this.draw(options.open);
     this.listen();
     this.sizes = new ResizeObserver(() => this.resized());
     this.sizes.observe(this.stage);
+  }
+
+  /** Draw the scene with some operations open. */
+  draw(open) {
+    const { graph, options } = this;
+    const drawn = unfolded(this.scene, graph, open);
+    const fate = (box) => options.fates && box.shape === "operation" && !box.open
+      ? graph.nodes[box.node].fate : undefined;
+    /** @type {Drawing} */
+    this.drawing = { ...drawn, fates: drawn.boxes.map(fate) };
+    this.painter?.remove();
+    const Painter = drawn.boxes.length > MOST_ELEMENTS ? CanvasPainter : SvgPainter;
+    this.painter = new Painter(this.stage, this.drawing);
+    this.mapBase = null;
+  }
+
+  /** Open these operations and no others; what changes keeps its place, or the middle does. */
+  unfold(open) {
+    const { clientWidth: w, clientHeight: h } = this.stage;
+    const { x, y, k } = this.at;
+    const { boxes } = this.drawing;
+    const changed = boxes.filter((box) => box.unit && box.open !== open.has(box.key));
+    const away = (box) => Math.hypot(box.x * k + x - w / 2, box.y * k + y - h / 2);
+    const nearest = (best, box) => (!best || away(box) < away(best) ? box : best);
+    const old = (changed.length ? changed : boxes).reduce(nearest, undefined);
+    this.draw(open);
+    this.painter.resize();
+    const now = old && this.drawing.boxes.find((box) => box.id === old.id);
+    const top = (box) => box.y - box.h / 2;
+    if (now) this.place({ k, x: x + (old.x - now.x) * k, y: y + (top(old) - top(now)) * k });
+    else this.place(this.at);
+    if (now?.open) this.bringIn(now);
+    if (this.marks) this.mark(this.marks);
+  }
+
+  /** Move an open box into the pane, its top at least. */
+  bringIn({ x, y, w, h }) {
+    const { clientWidth, clientHeight } = this.stage;
+    const at = this.at;
+    const [left, right] = [(x - w / 2) * at.k + at.x, (x + w / 2) * at.k + at.x];
+    const [top, bottom] = [(y - h / 2) * at.k + at.y, (y + h / 2) * at.k + at.y];
+    const fits = right - left < clientWidth;
+    const dx = fits ? Math.max(0, 8 - left) - Math.max(0, right - clientWidth + 8) : 0;
+    const up = Math.min(Math.max(0, bottom - clientHeight + 8), Math.max(0, top - 8));
+    this.pan(dx, Math.max(0, 8 - top) - up);
   }
 
   resized() {
@@ -76,6 +113,7 @@ export class GraphView {
       let moved = false;
       this.stage.setPointerCapture(event.pointerId);
       const box = this.painter.at(event);
+      this.pressed = box;
       const move = (next) => {
         const dx = next.clientX - start.x;
         const dy = next.clientY - start.y;
@@ -89,6 +127,9 @@ export class GraphView {
       this.stage.addEventListener("pointermove", move);
       this.stage.addEventListener("pointerup", end, { once: true });
       this.stage.addEventListener("pointercancel", end, { once: true });
+    });
+    this.stage.addEventListener("dblclick", () => {
+      if (this.pressed?.unit) this.options.toggle(this.pressed.key);
     });
     this.stage.addEventListener(
       "wheel",
@@ -251,7 +292,8 @@ export class GraphView {
     this.mapBase.height = Math.max(this.drawing.height * scale, 8);
     const context = this.mapBase.getContext("2d");
     for (const box of this.drawing.boxes) {
-      context.fillStyle = colour(box.shape === "operation" ? "rule" : `${box.shape}-line`);
+      context.fillStyle = colour(
+        box.open ? "edge" : box.shape === "operation" ? "rule" : `${box.shape}-line`);
       const [w, h] = [Math.max(1, box.w * scale), Math.max(1, box.h * scale)];
       context.fillRect(box.x * scale - w / 2, box.y * scale - h / 2, w, h);
     }
@@ -263,6 +305,7 @@ export class GraphView {
       title: this.graph.title,
       renderer: this.painter.kind,
       boxes: this.drawing.boxes.length,
+      open: this.drawing.boxes.filter((box) => box.open).map((box) => box.key),
       at: { ...this.at },
       linked: [...(this.marks?.linked ?? [])],
     };
