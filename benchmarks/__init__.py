@@ -5,12 +5,13 @@ What is measured
 calls
     Seconds of one call of a compiled function that has run before: call overhead,
     elementwise chains, softmax and layer norm with their gradients, training steps,
-    reductions, gathers and scatters; once with one thread and once with two.
+    reductions, gathers and scatters, loops; once with one thread and once with two.
 starts
     In a new process, seconds from the first line of the graph to the first result: the
     *first* program ever, in an empty cache folder; another program *cold* in that folder,
     then *warm*, when the folder holds it. Graphs of many operations come with their
-    gradients. Beside them the most memory the process held.
+    gradients. Beside them the most memory the process held, and how much it grew, after
+    its imports, by the gradient of a long loop.
 imports
     Seconds of ``import`` in a new process, the library's own NumPy included.
 
@@ -27,7 +28,9 @@ stand still, and the peer that begins moves on from round to round, so that othe
 the machine meets all of them alike. A sample is the mean of as many calls as fill 10 ms,
 after one that is not counted; the first round warms up and is dropped. The table shows
 medians, and for Workbench and the fastest peer half the distance between the quartiles;
-``--by minimum`` shows minima instead, which a busy machine disturbs less.
+``--by minimum`` shows minima instead, which a busy machine disturbs less, and with one
+thread ``--clock cpu`` counts the time that a process had a processor and leaves out the
+time it waited for one.
 
 A ratio is Workbench's time over that of the *fastest* peer of that row, so below 1 is
 faster than all of them. ``must`` and ``aim`` are what a release holds and what

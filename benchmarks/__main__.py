@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import __doc__ as METHOD
 from benchmarks.harness import Measurement, Setting, cores_here, measure
-from benchmarks.peers import LIMIT, OWN, PEERS
+from benchmarks.peers import LIMIT, PEERS
 from benchmarks.process import ROOT
 from benchmarks.tables import Table, markdown, section_of
 from benchmarks.workloads import QUICK
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds=asked.rounds,
         starts=asked.starts,
         cores=asked.cores,
+        clock=asked.clock,
         say=say,
     )
 
@@ -94,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--starts", type=int, default=3, help="samples of a start")
     made.add_argument("--quick", action="store_true", help="a few rows, few samples")
     made.add_argument("--by", choices=("median", "minimum"), default="median")
+    made.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     made.add_argument("--json", metavar="FILE", help="write every sample to a file")
     made.add_argument("--markdown", metavar="FILE", help="write the tables to a file")
     made.add_argument("--python", default="", help="interpreter that has the peers")
@@ -150,7 +152,7 @@ def footer(setting: Setting, measured: Iterable[Measurement]) -> list[str]:
     versions = (f"{module} {version}" for module, version in found.items())
     reasons: dict[str, list[str]] = {}
     for m in measured:
-        if m.error and m.peer != LIMIT and not m.error.startswith(f"asked of {OWN}"):
+        if m.error and m.peer != LIMIT and not m.error.startswith("asked "):
             reasons.setdefault(f"{m.peer}: {m.error}", []).append(m.title)
     return [
         f"Python {platform.python_version()}, {', '.join(versions)}.",

@@ -131,3 +131,94 @@ def graph_slope_of(operations: int) -> Any:
         return [h.mean(), total + g]
 
     return slope
+
+
+def lstm_step(
+    x: Array,
+    y: Array,
+    mask: Array,
+    E: Array,
+    V: Array,
+    c: Array,
+    *gates: Array,
+    rate: float,
+) -> Any:
+    """A step of gradient descent on :func:`benchmarks.mathematics.lstm`."""
+    joined = len(gates) == 3
+    W, U, b = (
+        gates if joined else [np.concatenate(gates[k::3], axis=-1) for k in range(3)]
+    )
+    h, s, opened, tanhs = _lstm_forward(E[x] @ W + b, U, mask)
+    loss, slope = _letters_missed(h[1:] @ V + c, y, mask)
+    slope *= np.float32(rate)
+    changes = _lstm_backward(slope @ V.T, U, mask, s, opened, tanhs)
+    V -= np.tensordot(h[1:], slope, ([0, 1], [0, 1]))
+    c -= slope.sum(axis=(0, 1))
+    of_each = (
+        np.tensordot(E[x], changes, ([0, 1], [0, 1])),
+        np.tensordot(h[:-1], changes, ([0, 1], [0, 1])),
+        changes.sum(axis=(0, 1)),
+    )
+    np.subtract.at(E, x, changes @ W.T)
+    for k, change in enumerate(of_each):
+        parts = [change] if joined else np.split(change, 4, axis=-1)
+        for parameter, part in zip(gates[k::3], parts, strict=True):
+            parameter -= part
+    return loss
+
+
+def _lstm_forward(gates: Array, U: Array, mask: Array) -> list[Array]:
+    """States before and after each step, the gates, and the tanh of new states.
+
+    `gates` [t, n, 4h], what the letters say to each, is changed.
+    """
+    (t, n), k = mask.shape, len(U)
+    h, s = np.zeros((2, t + 1, n, k), "float32")
+    tanhs = np.empty((t, n, k), "float32")
+    for r, a in enumerate(gates):
+        a += h[r] @ U
+        a[:, : 3 * k] = 1 / (1 + np.exp(-a[:, : 3 * k]))
+        np.tanh(a[:, 3 * k :], out=a[:, 3 * k :])
+        i, f, o, g = np.split(a, 4, axis=1)
+        new = f * s[r] + i * g
+        np.tanh(new, out=tanhs[r])
+        seen = mask[r][:, None]
+        h[r + 1] = seen * o * tanhs[r] + (1 - seen) * h[r]
+        s[r + 1] = seen * new + (1 - seen) * s[r]
+    return [h, s, gates, tanhs]
+
+
+def _letters_missed(z: Array, y: Array, mask: Array) -> tuple[Any, Array]:
+    """The loss of scores z [t, n, v], and its slope by them."""
+    rows, which = np.arange(y.size), y.ravel()
+    p = softmax(z.reshape(y.size, -1))
+    loss = -(np.log(p[rows, which]).reshape(y.shape) * mask).sum(axis=0).mean()
+    p[rows, which] -= 1
+    p *= (mask / np.float32(y.shape[1])).reshape(-1, 1)
+    return loss, p.reshape(z.shape)
+
+
+def _lstm_backward(
+    seen_later: Array, U: Array, mask: Array, s: Array, gates: Array, tanhs: Array
+) -> Array:
+    """Slopes by what goes into the gates [t, n, 4h], from those by the outputs [t, n, h]."""
+    slopes = np.empty_like(gates)
+    by_h, by_s = np.zeros((2, *seen_later.shape[1:]), "float32")
+    for r in reversed(range(len(mask))):
+        i, f, o, g = np.split(gates[r], 4, axis=1)
+        seen = mask[r][:, None]
+        by_h += seen_later[r]
+        by_out = seen * by_h
+        by_new = seen * by_s + by_out * o * (1 - tanhs[r] ** 2)
+        slopes[r] = np.concatenate(
+            [
+                by_new * g * i * (1 - i),
+                by_new * s[r] * f * (1 - f),
+                by_out * tanhs[r] * o * (1 - o),
+                by_new * i * (1 - g**2),
+            ],
+            axis=1,
+        )
+        by_h = (1 - seen) * by_h + slopes[r] @ U.T
+        by_s = (1 - seen) * by_s + by_new * f
+    return slopes

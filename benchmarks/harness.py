@@ -16,9 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.loops import LONG_LSTM
 from benchmarks.peers import OWN, PEERS
 from benchmarks.process import COMPILING, PeerError, Place, Process
-from benchmarks.workloads import IMPORT, STARTS, WORKLOADS, Start, Target, Workload
+from benchmarks.rows import Start, Target, Workload
+from benchmarks.workloads import IMPORT, STARTS, WORKLOADS
 
 PATIENCE = 5.0
 """Seconds after which a start is slow enough to be measured once."""
@@ -76,6 +78,9 @@ class Setting:
         the system.
     versions, missing
         Filled while measuring: of each peer its version, or why it is not there.
+    clock
+        What calls are timed with: ``"wall"``, or ``"cpu"`` for the processor time of all
+        threads together.
     say
         Told what is measured next, where that may take long.
     """
@@ -86,11 +91,12 @@ class Setting:
     cores: tuple[int, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    clock: str = "wall"
     say: Callable[[str], object] = str
 
     def place(self, threads: int, caches: Path) -> Place:
         """Where processes with so many threads run."""
-        return Place(threads, self.cores[-threads:], caches)
+        return Place(threads, self.cores[-threads:], caches, self.clock)
 
 
 class Running:
@@ -224,6 +230,28 @@ def measure_starts(
     return [row for row in (*rows, memory) if row and wanted(row[0].row)]
 
 
+def measure_growth(setting: Setting) -> list[Measurement]:
+    """How much a process grows, in a long loop and its gradient, beyond what it imported.
+
+    What is compiled is compiled by a process before it.
+    """
+    row = [
+        Measurement("memory-lstm", f"memory: {LONG_LSTM.title}", name, 1, "MiB")
+        for name in setting.pythons
+        if name not in setting.missing
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for one in row:
+            place = setting.place(1, Path(folder) / one.peer)
+            setting.say(f"{one.title}, {one.peer}")
+            if not PEERS[one.peer][0].compiles or _first_result(
+                one, LONG_LSTM, setting, place
+            ):
+                answer = _first_result(one, LONG_LSTM, setting, place)
+                one.samples += [answer["grown MiB"]] if answer else []
+    return row
+
+
 def needed(wanted: Callable[[str], bool]) -> list[Start]:
     """Starts that are wanted, and those that fill the caches for them."""
     found = []
@@ -334,6 +362,8 @@ def measure(
                     if wanted(workload.name):
                         yield measure_calls(workload, peers, setting.rounds)
     yield from measure_starts(setting, max(threads), wanted)
+    if wanted("memory-lstm"):
+        yield measure_growth(setting)
     if wanted("import"):
         yield measure_imports(setting)
 

@@ -82,3 +82,84 @@ def graph_of(operations: int) -> Expression:
         return h.mean()
 
     return expression
+
+
+# --- loops ---------------------------------------------------------------------------
+
+
+def repeated(peer: Any, state: Any, steps: int) -> Any:
+    """The last of so many steps s = 0.999 s + 1: nothing to speak of but the loop."""
+    return peer.repeat(lambda s: s * 0.999 + 1, state, steps)
+
+
+def power(peer: Any, A: Any, k: Any) -> Any:
+    """`A` to the power `k`, a whole number, by as many products."""
+    return peer.repeat(lambda prior, A: prior * A, peer.xp.ones_like(A), k, A)
+
+
+def lstm(
+    peer: Any, x: Any, y: Any, mask: Any, E: Any, V: Any, c: Any, *gates: Any
+) -> Any:
+    """Cross-entropy of the next letters in sequences, by a layer of LSTM cells.
+
+    Parameters
+    ----------
+    x, y
+        Letters and the letters to follow them [t, n], int64.
+    mask
+        1 where there is a letter, 0 behind the end of a sequence [t, n].
+    E
+        A row for each letter [v, d].
+    V, c
+        From the layer's outputs to scores of letters [h, v] and [v].
+    gates
+        W [d, h], U [h, h] and b [h] of the input, forget and output gates and of the new
+        contents; or one W [d, 4h], one U and one b with the same side by side.
+    """
+    step = lstm_step if len(gates) > 3 else lstm_step_joined
+    zeros = peer.zeros(x.shape[1], V.shape[0])
+    rows = [mask, peer.take_rows(E, x)]
+    h, _ = peer.scan(step(peer), rows, [zeros, zeros], gates)
+    return letters_missed(peer, h @ V + c, y, mask)
+
+
+def lstm_step(peer: Any) -> Expression:
+    """A step as one writes it down, each gate by itself."""
+
+    def step(seen: Any, letter: Any, h: Any, s: Any, *gates: Any) -> Any:
+        Wi, Ui, bi, Wf, Uf, bf, Wo, Uo, bo, Ws, Us, bs = gates
+        i = peer.sigmoid(letter @ Wi + h @ Ui + bi)
+        f = peer.sigmoid(letter @ Wf + h @ Uf + bf)
+        o = peer.sigmoid(letter @ Wo + h @ Uo + bo)
+        new = f * s + i * peer.xp.tanh(letter @ Ws + h @ Us + bs)
+        return _where_seen(seen, o * peer.xp.tanh(new), h, new, s)
+
+    return step
+
+
+def lstm_step_joined(peer: Any) -> Expression:
+    """The same with all gates in one product."""
+
+    def step(seen: Any, letter: Any, h: Any, s: Any, W: Any, U: Any, b: Any) -> Any:
+        a, k = letter @ W + h @ U + b, U.shape[0]
+        i, f = peer.sigmoid(a[:, :k]), peer.sigmoid(a[:, k : 2 * k])
+        o = peer.sigmoid(a[:, 2 * k : 3 * k])
+        new = f * s + i * peer.xp.tanh(a[:, 3 * k :])
+        return _where_seen(seen, o * peer.xp.tanh(new), h, new, s)
+
+    return step
+
+
+def _where_seen(seen: Any, h: Any, last_h: Any, s: Any, last_s: Any) -> Any:
+    """Behind the end of a sequence its state stays as it was."""
+    seen = seen[:, None]
+    return seen * h + (1 - seen) * last_h, seen * s + (1 - seen) * last_s
+
+
+def letters_missed(peer: Any, z: Any, y: Any, mask: Any) -> Any:
+    """Of each sequence the sum of -log softmax(`z`) at `y`; the mean over sequences."""
+    e = peer.xp.exp(z - peer.max(z, 2)[:, :, None])
+    p = (e / e.sum(axis=2)[:, :, None]).reshape((-1, z.shape[2]))
+    which = y.reshape((-1,))
+    seen = peer.xp.log(p[peer.xp.arange(which.shape[0]), which]) * mask.reshape((-1,))
+    return -seen.reshape(mask.shape).sum(axis=0).mean()

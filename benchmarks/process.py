@@ -55,11 +55,12 @@ class PeerError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process runs: its threads, the cores it may use, and its caches."""
+    """Where a process runs: its threads, the cores it may use, its caches and its clock."""
 
     threads: int
     cores: tuple[int, ...]
     caches: Path
+    clock: str = "wall"
 
     def environment(self) -> dict[str, str]:
         """This process's variables, with so many threads and caches of the run's own."""
@@ -71,6 +72,7 @@ class Place:
         }
         counts = dict.fromkeys(COUNTS, str(self.threads))
         ours = {"PYTHONPATH": str(ROOT), "WORKBENCH_CONFIG": os.devnull}
+        ours["BENCHMARKS_CLOCK"] = self.clock
         alone: Mapping[str, str] = ONE_THREAD if self.threads == 1 else {}
         return {**os.environ, **counts, **alone, **KEEP_ALL, **kept, **ours}
 

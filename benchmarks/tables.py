@@ -90,13 +90,13 @@ def quantity(value: float, unit: str) -> str:
 
 def section_of(measurement: Measurement) -> str:
     """Under which heading a row stands."""
-    if measurement.row in ("import", "memory") or measurement.row.startswith(STARTING):
+    if measurement.row.startswith(STARTING):
         return "Starts, imports and memory"
     plural = "" if measurement.threads == 1 else "s"
     return f"Calls, {measurement.threads} thread{plural}"
 
 
-STARTING = ("first", "cold", "warm")
+STARTING = ("first", "cold", "warm", "memory", "import")
 
 
 def markdown(table: Table, rows: Iterable[Sequence[Measurement]]) -> str:

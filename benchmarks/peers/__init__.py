@@ -19,7 +19,7 @@ from benchmarks.peers.symbolic import (
     Workbench,
     WorkbenchNumPy,
 )
-from benchmarks.peers.torch import Torch, TorchCompile
+from benchmarks.peers.torch import Torch, TorchCompile, TorchLayer
 
 __all__ = ["LIMIT", "OWN", "PEERS", "Job", "NumPy", "Peer"]
 
@@ -32,6 +32,7 @@ PEERS: dict[str, tuple[type[Peer], str]] = {
     "jax": (Jax, "jax"),
     "torch": (Torch, "torch"),
     "torch-compile": (TorchCompile, "torch"),
+    "torch-layer": (TorchLayer, "torch"),
     "limit": (Limit, "numpy"),
 }
 """Each peer by name, and the module it needs."""

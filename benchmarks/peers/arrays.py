@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import by_hand
 from benchmarks.peers.base import Job, Peer, call_of
-from benchmarks.workloads import Workload
+from benchmarks.rows import Workload
 
 
 class NumPy(Peer):

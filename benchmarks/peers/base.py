@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from timeit import Timer
 from typing import Any
 
 from benchmarks.by_hand import EPSILON
-from benchmarks.workloads import Workload
+from benchmarks.rows import Workload
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+clock = CLOCKS[os.environ.get("BENCHMARKS_CLOCK", "wall")]
+"""What calls are timed with."""
 
 
 class NotForThisPeerError(Exception):
@@ -41,7 +48,8 @@ class Job:
     def seconds(self, number: int) -> float:
         """Seconds of one call, as the mean of `number`."""
         names = {"call": self.call, **self.names}
-        return Timer(self.statement, self.setup, globals=names).timeit(number) / number
+        timer = Timer(self.statement, self.setup, clock, names)
+        return timer.timeit(number) / number
 
 
 def call_of(
@@ -90,7 +98,37 @@ class Peer:
     def train(self, workload: Workload) -> Job:
         raise NotImplementedError
 
+    # Loops.
+
+    def scan(
+        self,
+        step: Callable[..., Any],
+        sequences: Sequence[Any],
+        states: Sequence[Any],
+        others: Sequence[Any],
+    ) -> Sequence[Any]:
+        """All that ``states = step(*rows, *states, *others)`` makes of each state.
+
+        Step t has row t of each sequence.
+        """
+        raise NotImplementedError
+
+    def repeat(
+        self, step: Callable[..., Any], state: Any, times: Any, *others: Any
+    ) -> Any:
+        """`state` after ``state = step(state, *others)`` so many times."""
+        for _ in range(int(times)):
+            state = step(state, *others)
+        return state
+
     # What libraries name in different ways. Softmax is along the last axis.
+
+    def zeros(self, *sizes: Any) -> Any:
+        """An array of float32."""
+        return self.xp.zeros(sizes, dtype="float32")
+
+    def sigmoid(self, x: Any) -> Any:
+        raise NotImplementedError
 
     def softmax(self, z: Any) -> Any:
         raise NotImplementedError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.base import Job, Peer, call_of
-from benchmarks.workloads import Workload
+from benchmarks.rows import Workload
 
 
 class Jax(Peer):
@@ -84,6 +84,22 @@ class Jax(Peer):
         }
         statement = "l, s = f(*a, *s); wait((l, s))"
         return Job(call, statement, names, "s = fresh()", after=lambda: last)
+
+    def scan(self, step: Any, sequences: Any, states: Any, others: Any) -> Any:
+        def body(carry: Any, rows: Any) -> Any:
+            new = step(*rows, *carry, *others)
+            return new, new
+
+        return self.jax.lax.scan(body, tuple(states), tuple(sequences))[1]
+
+    def repeat(self, step: Any, state: Any, times: Any, *others: Any) -> Any:
+        def body(_: Any, s: Any) -> Any:
+            return step(s, *others)
+
+        return self.jax.lax.fori_loop(0, times, body, state)
+
+    def sigmoid(self, x: Any) -> Any:
+        return self.jax.nn.sigmoid(x)
 
     def softmax(self, z: Any) -> Any:
         return self.jax.nn.softmax(z, axis=-1)

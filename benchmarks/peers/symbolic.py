@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.base import Job, Peer, call_of
-from benchmarks.workloads import Workload
+from benchmarks.rows import Workload
 
 
 class Workbench(Peer):
@@ -74,6 +74,17 @@ class Workbench(Peer):
     def _function(self, inputs: Any, outputs: Any, updates: Any = None) -> Any:
         return self.library.function(inputs, outputs, updates=updates, mode=self.mode)
 
+    def scan(self, step: Any, sequences: Any, states: Any, others: Any) -> Any:
+        stacks, _ = self.library.scan(step, sequences, states, others)
+        return stacks
+
+    def repeat(self, step: Any, state: Any, times: Any, *others: Any) -> Any:
+        stack, _ = self.library.scan(step, None, state, others, n_steps=times)
+        return stack[-1]
+
+    def sigmoid(self, x: Any) -> Any:
+        return self.xp.nnet.sigmoid(x)
+
     def softmax(self, z: Any) -> Any:
         return self.xp.nnet.softmax(z)
 
@@ -135,6 +146,9 @@ class PyTensor(Workbench):
 
         mode = "NUMBA" if self.mode == "numba" else Mode(self.mode, "fast_run")
         return self.library.function(inputs, outputs, updates=updates, mode=mode)
+
+    def sigmoid(self, x: Any) -> Any:
+        return self.xp.sigmoid(x)
 
     def softmax(self, z: Any) -> Any:
         return self._softmax(z, axis=-1)

@@ -95,6 +95,12 @@ def complaints(notebook):
     return found + [o for o in outputs(notebook) if o.get("name") == "stderr"]
 
 
+def errors_of_epochs(notebook):
+    """Pairs of percentages, validation and test, that a notebook prints."""
+    pairs = re.findall(r"validation +([\d.]+)% +test +([\d.]+)%", printed(notebook))
+    return [(float(validation), float(test)) for validation, test in pairs]
+
+
 # --- a fresh run ----------------------------------------------------------------------
 
 
@@ -126,6 +132,29 @@ def test_digits_are_learnt_with_the_known_errors():
     assert "ended after 4 epochs" in text
 
 
+@pytest.mark.notebook
+def test_lenet_learns_its_filters_and_keeps_them():
+    notebook = execute(read("03_lenet"), {"EPOCHS": 1, "IMAGES": 5000})
+
+    assert not complaints(notebook)
+    ((validation, tested),) = errors_of_epochs(notebook)
+    assert 9 < validation < 11  # a percentage: 9.96, but a BLAS rounds as it likes
+    assert 9 < tested < 11
+    assert "as before: True" in printed(notebook)
+
+
+@pytest.mark.notebook
+def test_letters_are_learnt_written_and_kept():
+    notebook = execute(read("04_lstm"), {"EPOCHS": 2, "LONGEST": 60})
+
+    text = printed(notebook)
+    assert not complaints(notebook)
+    first, last = (float(e) for e in re.findall(r"cross-entropy +(\d+\.\d)", text))
+    assert last < first < 150
+    assert text.count("the meaning of life is ") == 6
+    assert "as before: True" in text
+
+
 @pytest.mark.nightly
 @pytest.mark.notebook
 def test_training_stops_by_itself():
@@ -136,6 +165,18 @@ def test_training_stops_by_itself():
     assert [line for line in FOUR_EPOCHS if line not in text] == []
     assert re.search(r"ended after 9\d epochs", text)
     assert re.search(r"best: validation 7\.\d\d%, test 7\.\d\d%", text)
+
+
+@pytest.mark.nightly
+@pytest.mark.notebook
+def test_lenet_ends_at_the_known_error():
+    notebook = execute(read("03_lenet"))
+
+    assert not complaints(notebook)
+    tested = [test for _, test in errors_of_epochs(notebook)]
+    assert len(tested) == 5
+    assert 2.5 < tested[0] < 3.1
+    assert 1.1 < tested[-1] < 1.5
 
 
 @pytest.mark.nightly
