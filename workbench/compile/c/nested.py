@@ -78,7 +78,6 @@ def rings(op: Scan) -> list[int | None]:
 
     A step must not overwrite what it reads, hence one row more than there are taps.
     """
-    depths = [*op.depths, *(0 for _ in range(op.n_plain))]
     return [
         None
         if keep is None
@@ -87,7 +86,7 @@ def rings(op: Scan) -> list[int | None]:
         else None
         if keep == 1
         else keep
-        for keep, depth in zip(op.keep, depths, strict=True)
+        for keep, depth in zip(op.keep, op.output_depths, strict=True)
     ]
 
 
@@ -112,13 +111,12 @@ def loop_lines(
     assert isinstance(op, Scan)
     n = steps.factor()
     _, sequences, firsts, others = op.parts([operands[0], *operands])
-    depths = [*op.depths, *(0 for _ in range(op.n_plain))]
-    stacks = []
+    stacks, own_rings = [], rings(op)
     if op.least > 0:
         yield f"if ({n} < {op.least}) return wb_fail(c, WB_VALUE, {failing}, 0, {n}, {op.least});"
     slot = room.slots + room.n_slots
     for i, (ring, depth, out) in enumerate(
-        zip(rings(op), depths, outputs, strict=False)
+        zip(own_rings, op.output_depths, outputs, strict=False)
     ):
         c_type = C_TYPES[node.outputs[i].dtype]
         row = _product(out.sizes[1:])
@@ -178,7 +176,7 @@ def loop_lines(
     yield "  return rc;"
     yield "}"
     for i, (stack, keep, out) in enumerate(zip(stacks, op.keep, outputs, strict=False)):
-        yield from _last_rows(op, stack, keep, out, failing, rings(op)[i])
+        yield from _last_rows(op, stack, keep, out, failing, own_rings[i])
     if op.until:
         yield f"{outputs[-1].pointer}[0] = step;"
 

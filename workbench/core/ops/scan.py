@@ -25,7 +25,7 @@ from workbench.core.graph import (
 )
 from workbench.core.graph import clone as replace_nodes
 from workbench.core.inner import InnerGraph, Link
-from workbench.core.op import Opaque, Size, Sizes, known_int, settled_sizes
+from workbench.core.op import Opaque, Size, Sizes, known_int, known_size, settled_sizes
 from workbench.core.ops.bodies import Body
 from workbench.core.ops.scan_derivatives import pull, push
 from workbench.core.ops.shape import (
@@ -34,6 +34,7 @@ from workbench.core.ops.shape import (
     SizeOf,
     add_size,
     size_variable,
+    sizes_of,
 )
 from workbench.core.ops.ufunc import cast
 from workbench.core.types import Array, TensorType
@@ -161,8 +162,7 @@ class Scan(Opaque):
         self, node: Apply, shapes: Sequence[Sizes]
     ) -> list[Sequence[Size | None]]:
         """The steps, then the sizes of one step where no value of a row decides them."""
-        n = known_int(node.inputs[0])
-        steps: Size = node.inputs[0] if n is None else n
+        steps = known_size(node.inputs[0])
         firsts = self.parts(shapes)[2]
         found: list[Sequence[Size | None]] = []
         inner = self.step_sizes(node, shapes)
@@ -196,10 +196,12 @@ class Scan(Opaque):
         order = self.body.order if of is None else toposort(of, self.body.inputs)
         for inner in order:
             for v in inner.inputs:
-                known.setdefault(v, _own_sizes(v))
+                known.setdefault(v, sizes_of(v))
             inferred = inner.op.infer_shape(inner, [known[v] for v in inner.inputs])
             for v, sizes in zip(inner.outputs, inferred, strict=True):
-                known[v] = settled_sizes(v, sizes, lambda v, k: SizeOf(k)(v), _same)
+                known[v] = settled_sizes(
+                    v, sizes, lambda v, k: SizeOf(k)(v), known_size
+                )
             if isinstance(inner.op, SizeOf | Shape):
                 sizes = [_outside(s, fixed, changing) for s in known[inner.inputs[0]]]
                 fixed.update(_asked_for(inner, sizes))
@@ -212,8 +214,7 @@ class Scan(Opaque):
         self, node: Apply, shapes: Sequence[Sizes]
     ) -> list[tuple[int, Size, Size]]:
         """A row a step in every sequence; states keep their sizes."""
-        n = known_int(node.inputs[0])
-        steps: Size = node.inputs[0] if n is None else n
+        steps = known_size(node.inputs[0])
         _, sequences, firsts, _ = self.parts(shapes)
         checks: list[tuple[int, Size, Size]] = [(0, s[0], steps) for s in sequences]
         for first, depth, sizes in zip(
@@ -231,8 +232,7 @@ class Scan(Opaque):
         self, node: Apply, shapes: Sequence[Sizes]
     ) -> list[tuple[int, Size]]:
         """The number of steps."""
-        n = known_int(node.inputs[0])
-        return [(0, node.inputs[0] if n is None else n)]
+        return [(0, known_size(node.inputs[0]))]
 
     # --- what it means
 
@@ -442,12 +442,6 @@ class _Stacks:
         return found
 
 
-def _own_sizes(v: Variable) -> Sizes:
-    return tuple(
-        SizeOf(k)(v) if size is None else size for k, size in enumerate(v.type.shape)
-    )
-
-
 def _asked_for(node: Apply, sizes: Sequence[Size | None]) -> dict[Variable, Variable]:
     """What a node says of sizes, from those of its input as far as they are known."""
     axes = [node.op.axis] if isinstance(node.op, SizeOf) else range(len(sizes))
@@ -456,11 +450,6 @@ def _asked_for(node: Apply, sizes: Sequence[Size | None]) -> dict[Variable, Vari
         return {}
     whole = found[0] if isinstance(node.op, SizeOf) else MakeVector()(*found)
     return {node.output: whole}
-
-
-def _same(size: Size) -> Size:
-    known = known_int(size)
-    return size if known is None else known
 
 
 def _outside(

@@ -35,6 +35,7 @@ from workbench.core.graph import (
 from workbench.core.op import Elementwise, View
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops.bodies import Body
+from workbench.core.ops.control import zeros_of
 from workbench.core.ops.joining import concatenate, stack
 from workbench.core.ops.shape import Shape, SizeOf, sizes_of
 from workbench.core.ops.subscript import index, set_subtensor
@@ -46,11 +47,6 @@ Grads = Sequence[Variable | None]
 
 WORTH_KEEPING = 5
 """From this cost on (in additions) an elementwise value is kept rather than computed again."""
-
-
-def zeros_of(v: Variable) -> Variable:
-    """Zeros of the shape and dtype of a variable."""
-    return ew.fill(v, as_variable(0, v.dtype))
 
 
 def _feeds(op: Scan) -> list[tuple[int, int]]:
