@@ -188,7 +188,8 @@ PAGE = """\
 Made by `make bench`; `python -m benchmarks --help` says how it is measured. A *ratio* is
 Workbench's time over that of the fastest peer of the row: below 1 is faster than all. *must*
 is what a release holds, *aim* what hand-written C reaches, *limit* the time of the work that
-no program can leave out, on this machine. All arrays are float32. A dash has its reason
+no program can leave out, on this machine, and *share* how much of Workbench's time that is.
+All arrays are float32. A dash has its reason
 below the tables.
 """
 

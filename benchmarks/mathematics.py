@@ -54,6 +54,34 @@ def layer_norm_error(peer: Any, x: Any, scale: Any, shift: Any, y: Any) -> Any:
     return (d * d).mean()
 
 
+def lenet(
+    peer: Any,
+    one: Any,
+    two: Any,
+    x: Any,
+    y: Any,
+    F: Any,
+    a: Any,
+    G: Any,
+    b: Any,
+    W: Any,
+    c: Any,
+    V: Any,
+    d: Any,
+) -> Any:
+    """Mean cross-entropy of the classes `y` [n] of the digits `x` [n, 784].
+
+    Two layers of filters `F` and `G`, each followed by the largest of two by two and by
+    a tanh, then a layer of units and one of classes.
+    """
+    tanh, aside = peer.xp.tanh, (1, -1, 1, 1)
+    h = peer.conv2d(x.reshape((-1, 1, 28, 28)), F, one)
+    h = tanh(peer.max_pool(h) + a.reshape(aside))
+    h = tanh(peer.max_pool(peer.conv2d(h, G, two)) + b.reshape(aside))
+    h = tanh(h.reshape((x.shape[0], -1)) @ W + c)
+    return peer.cross_entropy(h @ V + d, y)
+
+
 def softmax_regression(peer: Any, x: Any, y: Any, W: Any, b: Any) -> Any:
     """Mean cross-entropy of the classes `y` [n] under softmax(x W + b), `x` [n, d]."""
     return peer.cross_entropy(x @ W + b, y)

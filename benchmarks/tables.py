@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from benchmarks.harness import Measurement
 from benchmarks.peers import LIMIT, OWN
 
-VERDICT = ("spread", "ratio", "to", "must", "aim", "")
+VERDICT = ("spread", "ratio", "to", "share", "must", "aim", "")
 """Columns behind those of the peers."""
 
 
@@ -15,7 +15,8 @@ class Table:
     """Rows of times, one column a peer, then the ratio and what it should be.
 
     ``spread`` is half the distance between the quartiles, of Workbench's samples and of
-    the fastest peer's, in percent of their medians.
+    the fastest peer's, in percent of their medians; ``share`` is how much of Workbench's
+    time the physical limit is.
     """
 
     def __init__(self, peers: Sequence[str], by: str) -> None:
@@ -34,7 +35,7 @@ class Table:
     def line(self, cells: Sequence[str]) -> str:
         """Cells in columns of text."""
         widths = [38, *(max(len(name), 7) + 1 for name in self.peers)]
-        widths += [10, 6, 14, 6, 6, 6]
+        widths += [10, 6, 14, 6, 6, 6, 6]
         texts = zip(cells[1:], widths[1:], strict=True)
         return " ".join([f"{cells[0]:{widths[0]}}", *(f"{c:>{w}}" for c, w in texts)])
 
@@ -49,16 +50,17 @@ class Table:
         return quantity(self.value(measurement), measurement.unit)
 
     def verdict(self, measured: Sequence[Measurement]) -> list[str]:
-        """Spread, ratio to the fastest peer, its name, must, aim, and what is held."""
+        """Spread, ratio to the fastest peer, its name, share, must, aim, what is held."""
         good = {m.peer: m for m in measured if m.samples and not m.error}
         others = [p for p in good if not p.startswith(OWN) and p != LIMIT]
         best = min(others, key=lambda p: self.value(good[p]), default="")
-        own = good.get(OWN)
+        own, limit = good.get(OWN), good.get(LIMIT)
         ratio = self.value(own) / self.value(good[best]) if own and best else None
         texts = [
             " ".join(f"±{m.spread / m.median:.0%}" for m in (own, good.get(best)) if m),
             "" if ratio is None else f"{ratio:.2f}",
             best,
+            f"{self.value(limit) / self.value(own):.0%}" if own and limit else "",
         ]
         target = measured[0].target
         if target is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks import by_hand
 from benchmarks import mathematics as maths
+from benchmarks.convolutions import CONVOLUTIONS, LENET
 from benchmarks.loops import LOOPS, LSTM
 from benchmarks.rows import EVEN, Arrays, Least, Start, Target, Workload
 
@@ -364,6 +365,7 @@ WORKLOADS = (
     *_reductions(4096, 1000),
     *PLACES,
     *LOOPS,
+    *CONVOLUTIONS,
 )
 
 # --- starts --------------------------------------------------------------------------
@@ -394,6 +396,8 @@ def _starts() -> tuple[Start, ...]:
         Start("warm-mlp", "warm: MLP", MLP, warm),
         Start("cold-lstm", "cold: LSTM", LSTM, Target(1.5, 0.8, "s")),
         Start("warm-lstm", "warm: LSTM", LSTM, warm),
+        Start("cold-lenet", "cold: LeNet", LENET, Target(1.5, 0.8, "s")),
+        Start("warm-lenet", "warm: LeNet", LENET, warm),
     ]
     for n in (100, 1000, 5000, 10000):
         graph, own = _graph(n), n > 5000

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import by_hand
+from benchmarks import by_hand, images
 from benchmarks.peers.base import Job, Peer, call_of
 from benchmarks.rows import Workload
 
@@ -53,6 +53,18 @@ class NumPy(Peer):
 
     def layer_norm(self, x: Any, scale: Any, shift: Any) -> Any:
         return by_hand.layer_norm(x, scale, shift)
+
+    def conv2d(self, x: Any, w: Any, layer: Any) -> Any:
+        return images.conv2d(x, w, layer)
+
+    def conv2d_images(self, y: Any, w: Any, layer: Any) -> Any:
+        return images.conv2d_images(y, w, layer)
+
+    def conv2d_filters(self, x: Any, y: Any, layer: Any) -> Any:
+        return images.conv2d_filters(x, y, layer)
+
+    def max_pool(self, x: Any) -> Any:
+        return images.max_pool(x)
 
     def add_rows(self, E: Any, rows: Any, g: Any) -> Any:
         total = E.copy()

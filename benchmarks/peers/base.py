@@ -146,6 +146,22 @@ class Peer:
         variance = (d * d).mean(axis=1, keepdims=True)
         return d / self.xp.sqrt(variance + EPSILON) * scale + shift
 
+    def conv2d(self, x: Any, w: Any, layer: Any) -> Any:
+        """`x` with the filters `w`, as a :class:`benchmarks.convolutions.Layer` says."""
+        raise NotForThisPeerError("it has no convolutions")
+
+    def conv2d_images(self, y: Any, w: Any, layer: Any) -> Any:
+        """The gradient of sum(y conv2d(x, w)) by x."""
+        raise NotForThisPeerError("it has no convolutions")
+
+    def conv2d_filters(self, x: Any, y: Any, layer: Any) -> Any:
+        """The same by w."""
+        raise NotForThisPeerError("it has no convolutions")
+
+    def max_pool(self, x: Any) -> Any:
+        """The largest of each square of two by two of `x` [batch, channels, row, column]."""
+        raise NotForThisPeerError("it has no pooling")
+
     def max(self, x: Any, axis: int) -> Any:
         return self.xp.max(x, axis=axis)
 

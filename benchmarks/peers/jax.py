@@ -107,5 +107,28 @@ class Jax(Peer):
     def log_softmax(self, z: Any) -> Any:
         return self.jax.nn.log_softmax(z, axis=-1)
 
+    def conv2d(self, x: Any, w: Any, layer: Any) -> Any:
+        return self.jax.lax.conv_general_dilated(
+            x,
+            w,
+            (layer.stride,) * 2,
+            ((layer.pad,) * 2,) * 2,
+            rhs_dilation=(layer.dilation,) * 2,
+            feature_group_count=layer.groups,
+        )
+
+    def conv2d_images(self, y: Any, w: Any, layer: Any) -> Any:
+        x = self.jax.ShapeDtypeStruct(layer.images, y.dtype)
+        return self.jax.linear_transpose(lambda x: self.conv2d(x, w, layer), x)(y)[0]
+
+    def conv2d_filters(self, x: Any, y: Any, layer: Any) -> Any:
+        w = self.jax.ShapeDtypeStruct(layer.filters, y.dtype)
+        return self.jax.linear_transpose(lambda w: self.conv2d(x, w, layer), w)(y)[0]
+
+    def max_pool(self, x: Any) -> Any:
+        square = (1, 1, 2, 2)
+        lax = self.jax.lax
+        return lax.reduce_window(x, -np.inf, lax.max, square, square, "VALID")
+
     def add_rows(self, E: Any, rows: Any, g: Any) -> Any:
         return E.at[rows].add(g)

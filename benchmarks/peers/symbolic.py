@@ -91,8 +91,33 @@ class Workbench(Peer):
     def log_softmax(self, z: Any) -> Any:
         return self.xp.log(self.xp.nnet.softmax(z))
 
+    def conv2d(self, x: Any, w: Any, layer: Any) -> Any:
+        return self.xp.nnet.conv2d(x, w, **_sizes(layer))
+
+    def conv2d_images(self, y: Any, w: Any, layer: Any) -> Any:
+        by_inputs = self.xp.nnet.conv2d_grad_wrt_inputs
+        return by_inputs(y, w, layer.images, layer.filters, **_sizes(layer))
+
+    def conv2d_filters(self, x: Any, y: Any, layer: Any) -> Any:
+        by_weights = self.xp.nnet.conv2d_grad_wrt_weights
+        return by_weights(x, y, layer.filters, layer.images, **_sizes(layer))
+
+    def max_pool(self, x: Any) -> Any:
+        return self.xp.signal.pool.pool_2d(x, (2, 2), ignore_border=True)
+
     def add_rows(self, E: Any, rows: Any, g: Any) -> Any:
         return self.xp.inc_subtensor(E[rows], g)
+
+
+def _sizes(layer: Any) -> dict[str, Any]:
+    """A layer's sizes by the names that they have here."""
+    return {
+        "border_mode": layer.pad,
+        "subsample": (layer.stride,) * 2,
+        "filter_flip": False,
+        "filter_dilation": (layer.dilation,) * 2,
+        "num_groups": layer.groups,
+    }
 
 
 class WorkbenchNumPy(Workbench):
@@ -146,6 +171,11 @@ class PyTensor(Workbench):
 
         mode = "NUMBA" if self.mode == "numba" else Mode(self.mode, "fast_run")
         return self.library.function(inputs, outputs, updates=updates, mode=mode)
+
+    conv2d = Peer.conv2d
+    conv2d_images = Peer.conv2d_images
+    conv2d_filters = Peer.conv2d_filters
+    max_pool = Peer.max_pool
 
     def sigmoid(self, x: Any) -> Any:
         return self.xp.sigmoid(x)

@@ -105,6 +105,18 @@ class Torch(Peer):
         function = self.xp.nn.functional.layer_norm
         return function(x, x.shape[1:], scale, shift, EPSILON)
 
+    def conv2d(self, x: Any, w: Any, layer: Any) -> Any:
+        return self.xp.nn.functional.conv2d(x, w, **_sizes(layer))
+
+    def conv2d_images(self, y: Any, w: Any, layer: Any) -> Any:
+        return self.xp.nn.grad.conv2d_input(layer.images, w, y, **_sizes(layer))
+
+    def conv2d_filters(self, x: Any, y: Any, layer: Any) -> Any:
+        return self.xp.nn.grad.conv2d_weight(x, layer.filters, y, **_sizes(layer))
+
+    def max_pool(self, x: Any) -> Any:
+        return self.xp.nn.functional.max_pool2d(x, 2)
+
     def max(self, x: Any, axis: int) -> Any:
         return self.xp.amax(x, dim=axis)
 
@@ -113,6 +125,16 @@ class Torch(Peer):
 
     def add_rows(self, E: Any, rows: Any, g: Any) -> Any:
         return E.index_add(0, rows, g)
+
+
+def _sizes(layer: Any) -> dict[str, int]:
+    """A layer's sizes by the names that they have here."""
+    return {
+        "stride": layer.stride,
+        "padding": layer.pad,
+        "dilation": layer.dilation,
+        "groups": layer.groups,
+    }
 
 
 PATIENT = 10_000
