@@ -20,17 +20,22 @@ import numpy as np
 
 from workbench.core.graph import Apply, Constant, Variable, graph_inputs, toposort
 from workbench.core.op import Composite, Elementwise, Op
+from workbench.core.ops.blockwise import Blockwise
+from workbench.core.ops.complexes import Complex
 from workbench.core.ops.convolution import Conv, ConvFilters, ConvInputs
 from workbench.core.ops.elementwise import (
     Abs,
     Ceil,
+    Conj,
     Fill,
     Floor,
     Maximum,
     Minimum,
+    Mul,
     Neg,
     Rint,
     Sign,
+    Sqr,
     Switch,
     Trunc,
 )
@@ -48,6 +53,7 @@ from workbench.core.ops.mathematics import (
     Sinc,
     Sinh,
 )
+from workbench.core.ops.pooling import Pool, PoolPut, PoolSpread
 from workbench.core.ops.products import BatchedDot
 from workbench.core.ops.reduction import ArgMax, ArgMin, Max, Min, Prod, Sum
 from workbench.core.ops.slicing import PutSlice
@@ -129,7 +135,11 @@ def _difference(
 
 def _parts(numbers: Array) -> Array:
     """Complex numbers as pairs of floats, along a new last axis."""
-    return np.stack([numbers.real, numbers.imag], axis=-1)
+    return _stacked(numbers.real, numbers.imag)
+
+
+def _stacked(re: Array, im: Array) -> Array:
+    return np.stack([re, im], axis=-1)
 
 
 def _same(a: Array, b: Array) -> Array:
@@ -161,6 +171,17 @@ EXACT: tuple[type[Op], ...] = (
     ArgMax,
     ArgMin,
 )
+# Ops that change no digit of a complex number.
+MOVING: tuple[type[Op], ...] = (
+    Neg,
+    Switch,
+    Fill,
+    Maximum,
+    Minimum,
+    Rint,
+    Conj,
+    Complex,
+)
 # Ops that take one of several zeros, whose sign NumPy itself does not promise.
 CHOOSING: tuple[type[Op], ...] = (Maximum, Minimum, Max, Min, Sum)
 # Ops that add terms in an order of their own.
@@ -172,6 +193,8 @@ SUMMING: tuple[type[Op], ...] = (
     Conv,
     ConvInputs,
     ConvFilters,
+    PoolPut,
+    PoolSpread,
 )
 # Ops that overflow or vanish where a stable form would not.
 EXPONENTIAL: tuple[type[Op], ...] = (Exp, Exp2, Expm1, Sinh, Cosh, Sigmoid, Pow)
@@ -190,7 +213,7 @@ def disturbed_run(
     """The outputs with every rounding off; where `extreme`, all open choices made the other way.
 
     Then every zero whose sign is open has the other one, and the largest terms of a sum
-    or a product come first.
+    come first, so that what can overflow does; of a product those of the largest size.
     """
     known = dict(given)
     with np.errstate(all="ignore"):
@@ -218,8 +241,9 @@ def _disturb(
 ) -> list[Array]:
     """The results of one node, off by as much as a right back end may be."""
     op = node.op
-    if isinstance(op, Sum | Prod) and inputs[0].dtype.kind == "f":
-        inputs = [_reordered(inputs[0], op.axes, rng, extreme)]
+    if isinstance(op, Sum | Prod) and inputs[0].dtype.kind in "fc":
+        first = -inputs[0] if isinstance(op, Sum) else -np.abs(inputs[0])
+        inputs = [_reordered(inputs[0], op.axes, rng, first if extreme else None)]
     module = type(op).__module__.rpartition(".")[2]
     if module in SPECIAL or isinstance(op, LogAddExp | LogAddExp2 | Sinc):
         inputs = [_beside(x, rng) for x in inputs]
@@ -227,9 +251,10 @@ def _disturb(
     if len(results) > 1:
         return results
     (result,) = results
-    if result.dtype.kind == "c" and isinstance(op, Elementwise):
-        return [_away(result, rng)]
-    if result.dtype.kind != "f" or isinstance(op, EXACT):
+    if result.dtype.kind == "c":
+        return [_complex_disturbed(op, inputs, result, rng, extreme)]
+    size = isinstance(op, Abs) and inputs[0].dtype.kind == "c"
+    if result.dtype.kind != "f" or (isinstance(op, EXACT) and not size):
         return [result]
     eps = float(np.finfo(result.dtype).eps)
     noise = rng.uniform(-1, 1, result.shape)
@@ -248,10 +273,19 @@ def _disturb(
     elif isinstance(op, BatchedDot):
         x, y = (np.abs(v.astype("float64")) for v in inputs)
         away = noise * 8 * x.shape[-1] * eps * np.matmul(x, y)
+    elif isinstance(op, Blockwise) and isinstance(op.core, Dot):
+        wide = [np.abs(v.astype("float64")) for v in inputs]
+        away = noise * 8 * wide[0].shape[-1] * eps * op.evaluate(node, wide)[0]
     elif isinstance(op, Conv | ConvInputs | ConvFilters):
         wide = [np.abs(v.astype("float64")) if v.ndim else v for v in inputs]
         n = min(wide[0].size, wide[1].size)
         away = noise * 8 * n * eps * op.reference(*wide)
+    elif isinstance(op, PoolPut | PoolSpread) or (
+        isinstance(op, Pool) and op.mode != "max"
+    ):
+        wide = [np.abs(inputs[0].astype("float64")), *inputs[1:]]
+        n = int(np.prod(op.geometry(inputs).ws))
+        away = noise * 8 * n * eps * op.evaluate(node, wide)[0]
     elif isinstance(op, PutSlice | Put) and op.add:
         away = noise * ULPS * eps * np.abs(result.astype("float64"))
     elif isinstance(op, Prod):
@@ -285,12 +319,76 @@ def _beside(x: Array, rng: np.random.Generator) -> Array:
     return np.where(np.isfinite(moved) & (x != 0), moved, x).astype(x.dtype)
 
 
-def _away(numbers: Array, rng: np.random.Generator) -> Array:
-    """Complex numbers off by a few units of the last place of their absolute value."""
-    away = ULPS * np.spacing(np.abs(numbers))
-    noise = rng.uniform(-1, 1, numbers.shape) + 1j * rng.uniform(-1, 1, numbers.shape)
-    moved = (numbers + away * noise).astype(numbers.dtype)
-    return np.where(np.isfinite(moved) & (numbers != 0), moved, numbers)
+def _complex_disturbed(
+    op: Op,
+    inputs: Sequence[Array],
+    result: Array,
+    rng: np.random.Generator,
+    extreme: bool,
+) -> Array:
+    """A complex result, off by as much as a right back end may be."""
+    if isinstance(op, Mul | Sqr):
+        result = _product(inputs[0], inputs[-1], extreme or rng.random() < 0.5)
+    if isinstance(op, Elementwise):
+        return result if isinstance(op, MOVING) else _away(result, _size(result), rng)
+    if extreme and isinstance(op, Prod | Dot | BatchedDot):
+        # 1 times an infinite part is that, or NaN, and whether it is multiplied by 1 is open.
+        odd = op.reference(*(np.isfinite(x).astype("float64") for x in inputs))
+        full = op.reference(*(np.ones(x.shape) for x in inputs))
+        other = np.where(np.isnan(result), np.inf, np.nan)
+        is_open = (odd < full) | ~np.isfinite(result)
+        result = np.where(is_open, other, result).astype(result.dtype)
+    if isinstance(op, Sum | Dot | BatchedDot):
+        wide = [np.abs(x).astype("float64") for x in inputs]
+        n = wide[0].size // max(result.size, 1)
+        n = n if isinstance(op, Sum) else wide[0].shape[-1]
+        flipped = extreme or rng.random() < 0.5
+        parts = [
+            np.where((part == 0) & flipped, -part, part)
+            for part in (result.real, result.imag)
+        ]
+        result = _joined(*parts)
+        return _away(result, 2 * n * np.asarray(op.reference(*wide)), rng, zeros=True)
+    if isinstance(op, Prod):
+        n = max(inputs[0].size // max(result.size, 1), 1)
+        return _away(result, n * _size(result), rng)
+    return result
+
+
+def _product(x: Array, y: Array, fused: bool) -> Array:
+    """The product of complex numbers, each part rounded twice, or once.
+
+    NumPy itself does the one or the other, by where the arrays lie, and so do C compilers.
+    """
+    part = x.real.dtype
+    wide = np.longdouble if fused else part
+    a, b, c, d = (v.astype(wide) for v in (x.real, x.imag, y.real, y.imag))
+    return _joined((a * c - b * d).astype(part), (a * d + b * c).astype(part))
+
+
+def _size(numbers: Array) -> Array:
+    """Absolute values, also of numbers with an infinite or a missing part those of the other."""
+    parts = np.abs(_parts(numbers))
+    return np.max(parts, axis=-1, initial=0, where=np.isfinite(parts))
+
+
+def _joined(re: Array, im: Array) -> Array:
+    """Complex numbers of their parts, without arithmetic."""
+    return np.ascontiguousarray(_stacked(re, im)).view(np.result_type(re, 1j))[..., 0]
+
+
+def _away(
+    numbers: Array, size: Array, rng: np.random.Generator, zeros: bool = False
+) -> Array:
+    """Complex numbers off by a few units of the last place of `size`; zeros only if said so."""
+    part = numbers.real.dtype
+    away = ULPS * np.spacing(np.asarray(size).astype(part))
+    moved = []
+    for x in (numbers.real, numbers.imag):
+        off = (x + away * rng.uniform(-1, 1, x.shape)).astype(part)
+        stays = ~np.isfinite(off) | (x == 0 if not zeros else away == 0)
+        moved.append(np.where(stays, x, off))
+    return _joined(*moved)
 
 
 def _at_the_edge(
@@ -309,10 +407,13 @@ def _at_the_edge(
 
 
 def _reordered(
-    x: Array, axes: Sequence[int], rng: np.random.Generator, extreme: bool
+    x: Array, axes: Sequence[int], rng: np.random.Generator, by: Array | None
 ) -> Array:
-    for axis in axes if extreme else ():
-        x = np.take_along_axis(x, np.argsort(-np.abs(x), axis), axis)
-    for axis in () if extreme else axes:
-        x = np.take(x, rng.permutation(x.shape[axis]), axis)
+    """`x` with the terms along `axes` in the order of `by`, or in any."""
+    for axis in axes:
+        if by is None:
+            x = np.take(x, rng.permutation(x.shape[axis]), axis)
+        else:
+            order = np.argsort(by, axis)
+            x, by = (np.take_along_axis(v, order, axis) for v in (x, by))
     return x

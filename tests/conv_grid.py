@@ -256,12 +256,18 @@ SOURCE = """/* headers {headers} */
 #define WB_BLAS_THREADS 1
 #define WB_WORTH 400
 #include "prelude.h"
+#define WB_TILE_FULL 0  /* Everything that can go through tiles does. */
+#define WB_TILE_LEAST 1
 #define WB_BITS 32
 #include "conv.h"
+#include "planes.h"
+#include "tiles.h"
 #include "direct.h"
 #undef WB_BITS
 #define WB_BITS 64
 #include "conv.h"
+#include "planes.h"
+#include "tiles.h"
 #include "direct.h"
 const int64_t wb_abi = WB_ABI;
 int wb_run(wb_call *call, int64_t first, int64_t last) {{ return 0; }}
@@ -281,18 +287,24 @@ static int backwards(wb_call *call, wb_part *part, int64_t size, int64_t grain) 
 #define RUN(name, T)                                                                              \\
   int run_##name(const wb_conv *v, const T *a, const T *b, T *out, int shared) {{                 \\
     wb_call call = {{.threads = shared ? 3 : 1, .split = shared ? backwards : NULL}};             \\
-    const int64_t bytes = wb_direct_##name(&call, v, a, b, out, NULL);                              \\
+    const int64_t bytes = wb_##name(&call, v, a, b, out, NULL);                                     \\
     char *const memory = malloc(bytes + 64);                                                      \\
     memset(memory, 255, bytes + 64);                                                              \\
-    const int rc = (int)wb_direct_##name(&call, v, a, b, out, memory);                              \\
+    const int rc = (int)wb_##name(&call, v, a, b, out, memory);                                     \\
     int beyond = 0;                                                                               \\
     for (int k = 0; k < 64; ++k) beyond |= memory[bytes + k] != (char)255;                        \\
     free(memory);                                                                                 \\
     return rc ? rc : beyond ? -1 : 0;                                                             \\
   }}
-RUN(results_float32, float) RUN(images_float32, float) RUN(weights_float32, float)
-RUN(results_float64, double) RUN(images_float64, double) RUN(weights_float64, double)
+#define RUN_ALL(way)                                                                              \\
+  RUN(way##_results_float32, float) RUN(way##_images_float32, float) RUN(way##_weights_float32, float) \\
+  RUN(way##_results_float64, double) RUN(way##_images_float64, double) RUN(way##_weights_float64, double)
+RUN_ALL(conv) RUN_ALL(direct) RUN_ALL(tiled)
 """
+
+
+WAYS = ("conv", "direct", "tiled")
+"""Headers with kernels for the same; the last two leave to the first what they cannot do."""
 
 
 class Sizes(ctypes.Structure):
@@ -339,7 +351,7 @@ class Kernels:
         )  # fmt: skip
 
     def run(
-        self, name: str, cell: Cell, arrays: Sequence[Array], shared: bool
+        self, way: str, name: str, cell: Cell, arrays: Sequence[Array], shared: bool
     ) -> Array:
         """What a kernel makes of two of x, w and y; `arrays` are all three."""
         place = {"results": 2, "images": 0, "weights": 1}[name]
@@ -348,7 +360,7 @@ class Kernels:
         sizes = self.sizes(cell, *three)
         given = {"results": (0, 1), "images": (2, 1), "weights": (0, 2)}[name]
         pointers = [ctypes.c_void_p(three[k].ctypes.data) for k in (*given, place)]
-        address = self.module.address(f"run_{name}_{cell.dtype}")
+        address = self.module.address(f"run_{way}_{name}_{cell.dtype}")
         kernel = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4, ctypes.c_int)
         code = kernel(address)(ctypes.addressof(sizes), *pointers, shared)
         assert code == 0, f"{cell}: {name} returned {code}"
@@ -359,12 +371,14 @@ class Kernels:
         arrays = [laid_out(a, cell.layout) for a in draw(cell, seed)[:3]]
         found = []
         want = direct(cell, *(np.asarray(a, "float64") for a in arrays))
-        for name, expect in zip(("results", "images", "weights"), want, strict=True):
-            got = self.run(name, cell, arrays, shared=False)
+        each = zip(("results", "images", "weights"), want, strict=True)
+        for (name, expect), way in itertools.product(each, WAYS):
+            got = self.run(way, name, cell, arrays, shared=False)
             if problem := difference(got, expect, cell.dtype):
-                found.append(f"{cell}: {name}: {problem}")
-            if not np.array_equal(got, self.run(name, cell, arrays, shared=True)):
-                found.append(f"{cell}: {name} depends on the number of threads")
+                found.append(f"{cell}: {way} {name}: {problem}")
+            again = self.run(way, name, cell, arrays, shared=True)
+            if not np.array_equal(got, again):
+                found.append(f"{cell}: {way} {name} depends on the number of threads")
         return found
 
 

@@ -42,6 +42,7 @@ Array = np.ndarray
 
 INTS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 FLOATS = ["float64", "float64", "float64", "float32", "float32", "float16"]
+COMPLEXES = ["complex128", "complex64"]
 SIZES = [0, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 17, 33]
 RUNS = 6
 TOGETHER = 25  # graphs compiled as one function: a compiler run costs more than a graph
@@ -126,6 +127,8 @@ class _Maker:
             if small
             else self.choice(FLOATS + INTS[:4][2:])
         )
+        if self.chance(0.1):
+            dtype = self.choice(COMPLEXES)
         rank = self.choice([0, 1, 1, 2, 2, 2, 3])
         shape = [
             1 if self.chance(0.15) else self.choice(self.sizes) for _ in range(rank)
@@ -146,7 +149,7 @@ class _Maker:
             if np.dtype(v.dtype).kind in kinds and (rank is None or v.ndim == rank)
         ]
 
-    def any(self, kinds: str = "biuf", rank: int | None = None) -> Variable:
+    def any(self, kinds: str = "biufc", rank: int | None = None) -> Variable:
         """One of them, rather one made lately; a ValueError when there is none."""
         pool = self.fitting(kinds, rank)
         if not pool:
@@ -190,6 +193,11 @@ class _Maker:
 def elements(rng: np.random.Generator, dtype: str, shape: Sequence[int]) -> Array:
     """Values of a dtype, a third of the time with special ones among them."""
     kind = np.dtype(dtype).kind
+    if kind == "c":
+        values = np.empty(shape, dtype)
+        values.real = elements(rng, values.real.dtype.name, shape)
+        values.imag = elements(rng, values.real.dtype.name, shape)
+        return values
     special = rng.random() < 1 / 3
     if kind == "b":
         return rng.random(shape) < 0.5
@@ -245,12 +253,12 @@ UNARY = [
     T.exp2, T.expm1, T.log, T.log2, T.log10, T.log1p, T.sqrt, T.sin, T.cos, T.tan,
     T.arcsin, T.arccos, T.arctan, T.sinh, T.cosh, T.tanh, T.arcsinh, T.arccosh,
     T.arctanh, T.sigmoid, T.softplus, T.log1mexp, T.isnan, T.isinf, T.invert,
-    T.nnet.relu, T.nnet.elu, T.nnet.softsign,
+    T.nnet.relu, T.nnet.elu, T.nnet.softsign, T.real, T.imag, T.conj, T.angle,
 ]  # fmt: skip
 BINARY = [
     T.add, T.add, T.sub, T.sub, T.mul, T.mul, T.true_div, T.floor_div, T.mod, T.maximum,
     T.minimum, T.eq, T.neq, T.lt, T.le, T.gt, T.ge, T.and_, T.or_, T.xor, T.arctan2,
-    T.logaddexp,
+    T.logaddexp, T.complex,
 ]  # fmt: skip
 REDUCTIONS = [T.sum, T.sum, T.mean, T.prod, T.max, T.min, T.all, T.any, T.var]
 NUMBERS = [0, 1, -1, 2, 3, 0.5, 1.0, -2.5, True]
@@ -270,7 +278,7 @@ def with_number(m: _Maker) -> Variable:
 
 
 def power(m: _Maker) -> Variable:
-    x = m.any("f")
+    x = m.any("fc")
     return (
         x ** m.choice([0, 1, 2, 3, -1, -2, 0.5, -0.5])
         if m.chance(0.7)
@@ -288,7 +296,7 @@ def clip(m: _Maker) -> Variable:
 
 
 def cast(m: _Maker) -> Variable:
-    return T.cast(m.any(), m.choice(["bool", *INTS, "float32", "float64"]))
+    return T.cast(m.any(), m.choice(["bool", *INTS, "float32", "float64", *COMPLEXES]))
 
 
 def fill(m: _Maker) -> Variable:
@@ -432,8 +440,8 @@ def join(m: _Maker) -> Variable | None:
 
 
 def product(m: _Maker) -> Variable:
-    x = m.any("f")
-    y = m.choice([m.any("f"), x.T if x.ndim == 2 else x])
+    x = m.any("fc")
+    y = m.choice([m.any("fc"), x.T if x.ndim == 2 else x])
     return T.dot(x, y)
 
 
@@ -467,7 +475,7 @@ def gradient(m: _Maker) -> Variable | None:
     floats = [v for v in m.inputs if v.type.is_float]
     if not made or not floats:
         return None
-    return T.grad(T.sum(m.choice(made)), m.choice(floats))
+    return T.grad(T.real(T.sum(m.choice(made))), m.choice(floats))
 
 
 def from_row(m: _Maker) -> Variable:

@@ -33,6 +33,7 @@ from workbench.compile.rewriting import rewrite_graph
 from workbench.compile.rules import add_rule, remove_rule
 from workbench.config import config
 from workbench.core.batching import vectorize, vectorize_graph
+from workbench.core.checkpoint_memory import checkpoint_memory
 from workbench.core.checkpoints import scan_checkpoints
 from workbench.core.derivatives import (
     Lop,

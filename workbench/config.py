@@ -360,6 +360,13 @@ class Config:
         default="now",
         meaning="whether function() waits for the C compiler, or NumPy runs until it is done",
     )
+    strided = _choice(
+        "background",
+        "now",
+        "copy",
+        default="background",
+        meaning="when a large argument that is not contiguous gets a program that reads it in place",
+    )
     on_unused_input = _choice(
         "raise",
         "warn",

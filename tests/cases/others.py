@@ -18,6 +18,14 @@ OTHERS = [
         (1, 2),
     ),
     Case(
+        control.Fitted,
+        lambda x, n: control.Fitted()(x, n, T.constant(-1)),
+        lambda x, n: x,
+        (((3, 4), ()), ((3, 0), ())),
+        makers=(Values(), Places(3, 4)),
+        differentiable=(0,),
+    ),
+    Case(
         creation.ARange,
         T.arange,
         lambda i, j, k: np.arange(int(i), int(j), int(k)),

@@ -5,6 +5,7 @@ import pytest
 
 import workbench as wb
 import workbench.tensor as T
+from workbench.core.ops.pooling import PoolPut
 from workbench.core.types import TensorType
 
 STRICT = wb.get_mode("FAST_RUN").excluding("finite_math")
@@ -148,3 +149,27 @@ def test_row_that_is_read_at_other_places_is_not_the_row_of_the_result():
     value = np.random.default_rng(0).normal(size=(3, 2))
 
     assert_as_written([x], p - x, value)
+
+
+def test_one_loop_over_all_axes_checks_no_index_where_it_does_not_run():
+    n, m = T.lscalars("n", "m")
+    table = T.fill(T.zeros((n, 3)), 4.0)
+    places = T.fill(T.zeros((m, n), dtype="int64"), 2)
+    f = wb.function([n, m], T.take(table, places, axis=0), mode="FAST_RUN")
+
+    none = f(0, 5)
+
+    assert none.shape == (5, 0, 3)
+    with pytest.raises(wb.OutOfRangeError):
+        f(2, 1)
+
+
+def test_text_of_an_op_has_a_pointer_to_integers():
+    # A pointer to int64 was taken for a number of that type, and moved by bytes.
+    g, places = T.ltensor3("g"), T.itensor3("places")
+    put = PoolPut(2)(
+        g, places, *map(T.constant, (2, 2, 2, 2, 0, 0)), *map(T.constant, (4, 4))
+    )
+    value = np.arange(8).reshape(2, 2, 2) - 3
+
+    assert_as_written([g, places], put + 1, value, np.ones((2, 2, 2), "int32"))

@@ -8,8 +8,8 @@ import pytest
 import workbench as wb
 import workbench.tensor as T
 from tests.gradients import verify_grad
-from workbench.core.errors import DTypeError, ShapeError
-from workbench.tensor.nnet import ctc
+from workbench.core.errors import DTypeError, ParameterError, ShapeError
+from workbench.tensor.nnet.ctc import ctc
 
 
 def draw(*shape, seed=0):
@@ -99,3 +99,22 @@ def test_a_mistake_is_named():
         ctc(x, frames, frames)
     with pytest.raises(DTypeError, match="input_lengths must be integers"):
         ctc(x, labels, T.vector("t"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "frames", "text"),
+    [
+        ([[1, 2], [0, 1]], [4, 4], "labels are no blanks"),
+        ([[1, 2], [-1, 1]], [4, 4], "negative ones stand at the end"),
+        ([[1, 2], [1, -1]], [4, 5], "input_lengths are from 0 to the number of frames"),
+        ([[1, 2], [1, -1]], [4, -1], "input_lengths are from 0"),
+    ],
+)
+def test_values_that_make_no_sense_fail_the_call(labels, frames, text):
+    x, y, n = T.tensor3("x"), T.lmatrix("labels"), T.lvector("frames")
+    f = wb.function([x, y, n], ctc(x, y, n))
+
+    with pytest.raises(ParameterError, match=text) as caught:
+        f(draw(4, 2, 3), labels, frames)
+
+    assert "test_ctc.py" in str(caught.value)

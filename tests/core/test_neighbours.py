@@ -8,7 +8,12 @@ import pytest
 import workbench as wb
 import workbench.tensor as T
 from tests.gradients import verify_grad
-from workbench.core.errors import DTypeError, ParameterError, ShapeError
+from workbench.core.errors import (
+    DTypeError,
+    OutOfRangeError,
+    ParameterError,
+    ShapeError,
+)
 from workbench.core.graph import Variable
 from workbench.core.types import TensorType
 from workbench.tensor.nnet import h_softmax, images2neibs, neibs2images
@@ -202,3 +207,18 @@ def test_what_does_not_fit_a_softmax_in_two_steps_is_named():
         h_softmax(x, 5, 6, 3, 2, W1, b1, W1, b2)
     with pytest.raises(DTypeError, match="targets must be integers"):
         h_softmax(x, 5, 6, 3, 2, W1, b1, W2, b2, T.vector("t"))
+
+
+def test_targets_and_arrays_of_a_softmax_in_two_steps_must_fit_its_numbers():
+    x, W1, b1 = T.matrix("x"), T.matrix("W1"), T.vector("b1")
+    W2, b2, target = T.tensor3("W2"), T.matrix("b2"), T.lvector("target")
+    f = wb.function(
+        [x, W1, b1, W2, b2, target], h_softmax(x, 2, 5, 3, 2, W1, b1, W2, b2, target)
+    )
+    arrays = [draw(2, 4), draw(4, 3), draw(3), draw(3, 4, 2), draw(3, 2)]
+    for wrong in ([0, 5], [-1, 0]):
+        with pytest.raises(OutOfRangeError, match="targets are outputs, from 0 to 4"):
+            f(*arrays, wrong)
+    arrays[1:3] = draw(4, 2), draw(2)
+    with pytest.raises(ShapeError, match="size 2, not 3"):
+        f(*arrays, [0, 1])

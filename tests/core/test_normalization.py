@@ -238,7 +238,21 @@ MISTAKES = {
         ShapeError,
         "gamma has 2 axes|beta has 1 axes",
     ),
-    "no such axis": (lambda x: TRAIN(x, [1.0], [0.0], (0, 5)), ShapeError, "5"),
+    "no such axis": (
+        lambda x: TRAIN(x, [1.0], [0.0], (0, 5)),
+        ShapeError,
+        r"batch_normalization_train\(x\): axis 5 is out of range.*test_normalization",
+    ),
+    "no such axis of a layer": (
+        lambda x: T.nnet.layer_normalization(x, axes=(1, 1)),
+        ShapeError,
+        r"layer_normalization\(x\): axis \(1, 1\) names one axis twice",
+    ),
+    "a factor for each": (
+        lambda x: TRAIN(x, [1.0], [0.0], 0, 1e-4, [0.1, 0.2], [0.0], [1.0]),
+        ShapeError,
+        "running_average_factor is one number",
+    ),
     "a word": (
         lambda x: TRAIN(x, [1.0], [0.0], "channels"),
         ParameterError,

@@ -258,6 +258,103 @@ def test_value_and_place_of_a_maximum_come_from_one_loop():
     assert loops.count("input[0].data") == 1, reading
 
 
+def test_a_maximum_over_borders_is_sought_once_for_value_and_gradient():
+    x = T.tensor4("x", dtype="float32")
+    array = drawn((2, 3, 7, 9), "float32")
+    y = pool_2d(x, (3, 3), True, (2, 2), (1, 1))
+    gradient = wb.grad((y**2).sum(), x)
+
+    f = wb.function([x], [y, gradient])
+
+    assert f.source.count("the text of pool_places{") == 1
+    assert "the text of pool{" not in f.source
+    got = f(array)
+    np.testing.assert_array_equal(got[0], y.eval({x: array}))
+    np.testing.assert_array_equal(got[1], gradient.eval({x: array}))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_windows_of_many_images_are_shared_by_threads(mode):
+    x = T.tensor4("x", dtype="float32")
+    array = np.random.default_rng(0).standard_normal((6, 5, 40, 601)).astype("float32")
+    y = pool_2d(x, (3, 3), True, (1, 2), (1, 1), mode)
+    gradient = wb.grad((y**2).sum(), x)
+
+    results = []
+    for threads in (1, 3):
+        with wb.config.change(threads=threads):
+            results.append(wb.function([x], [y, gradient])(array))
+
+    for one, three in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, three)
+    want = y.eval({x: array})
+    np.testing.assert_allclose(results[0][0], want, 1e-6, 1e-6)
+    np.testing.assert_allclose(results[0][1], gradient.eval({x: array}), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_halves_are_pooled_in_c(mode):
+    x = T.matrix("x", dtype="float16")
+    array = (drawn((7, 9)) / 8).astype("float16")
+    for ws, stride, pad in (((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (1, 1))):
+        y = pool_2d(x, ws, True, stride, pad, mode)
+        gradient = wb.grad((y**2).sum(), x)
+
+        f = wb.function([x], [y, gradient])
+
+        assert "c->host" not in f.source
+        got = f(array)
+        assert [v.dtype.name for v in got] == ["float16"] * 2
+        np.testing.assert_allclose(got[0], y.eval({x: array}), 1e-3)
+        np.testing.assert_allclose(got[1], gradient.eval({x: array}), 4e-3, 4e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nan_infinity_and_equals_in_long_lines(dtype):
+    rng = np.random.default_rng(0)
+    array = rng.integers(-3, 4, (3, 20, 301)).astype(dtype)
+    array[rng.random(array.shape) < 0.03] = np.nan
+    array[rng.random(array.shape) < 0.1] = np.inf
+    array[1] = -np.inf
+    array[1, rng.random(array.shape[1:]) < 0.01] = np.nan
+    x = images(array)
+    for stride in ((1, 1), (2, 2), (3, 1)):
+        y = pool_2d(x, (3, 3), True, stride, (1, 2))
+        g = T.tensor3("g", dtype=dtype)
+        back = wb.grad(None, x, known_grads={y: g})
+        given = rng.standard_normal(y.eval({x: array}).shape).astype(dtype)
+
+        got = wb.function([x, g], [y, back])(array, given)
+
+        np.testing.assert_array_equal(got[0], y.eval({x: array}))
+        want = back.eval({x: array, g: given})
+        np.testing.assert_allclose(got[1], want, 1e-5, 1e-5)
+
+
+def test_a_window_of_nothing_has_the_lowest_value():
+    x = T.matrix("x", dtype="float32")
+    array = np.zeros((0, 4), "float32")
+    y = pool_2d(x, (2, 2), True, (1, 1), (1, 0))
+
+    got, gradient = wb.function([x], [y, wb.grad(y.sum(), x)])(array)
+
+    np.testing.assert_array_equal(got, np.full((1, 3), -np.inf))
+    np.testing.assert_array_equal(got, y.eval({x: array}))
+    assert gradient.shape == (0, 4)
+
+
+def test_windows_may_be_of_a_transposed_array():
+    x = T.tensor4("x")
+    array = drawn((5, 7, 2, 3))
+    for mode in MODES:
+        y = pool_2d(x.transpose(3, 2, 1, 0), (3, 3), True, (2, 1), (1, 1), mode)
+
+        got = wb.function([x], y)(array)
+
+        want = plain.pooled(array.transpose(3, 2, 1, 0), (3, 3), (2, 1), (1, 1), mode)
+        np.testing.assert_allclose(got, want)
+
+
 def test_torch_agrees():
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional

@@ -23,7 +23,7 @@ from functools import reduce
 from workbench.compile.context import Context
 from workbench.compile.record import Graph
 from workbench.compile.rewrite import uniform_value
-from workbench.compile.schedule import is_loopable
+from workbench.compile.schedule import is_gathered, is_loopable
 from workbench.compile.taken import Pick, When
 from workbench.core.evaluate import has_choice
 from workbench.core.extending import FromFunction
@@ -43,7 +43,7 @@ from workbench.core.ops.reduction import Any_
 from workbench.core.ops.scan import Scan
 from workbench.core.ops.shape import SizeOf
 from workbench.core.ops.subscript import index
-from workbench.core.ops.ufunc import cast, kind
+from workbench.core.ops.ufunc import cast
 from workbench.core.source import Origin, made_for
 from workbench.core.types import TensorType
 
@@ -249,12 +249,12 @@ class _Branches:
     def _is_hosted(self, node: Apply) -> bool:
         """Whether NumPy runs it, as far as can be seen before it is lowered."""
         op = node.op
-        if any(kind(v.dtype) == "c" for v in (*node.inputs, *node.outputs)):
-            return not isinstance(op, View | Generator | Composite | Scan)
+        if isinstance(op, Reduction):
+            return not is_gathered(node)
         if isinstance(op, Elementwise):
             halves = any(v.dtype == "float16" for v in (*node.inputs, *node.outputs))
             return not halves and not is_loopable(node)
-        known = View | Generator | Composite | Scan | Reduction | Assembly | IfElse
+        known = View | Generator | Composite | Scan | Assembly | IfElse
         return not isinstance(op, known | SizeOf) and not self.has_kernel(node)
 
     def _implied(self, node: Apply) -> Variable | None:

@@ -39,6 +39,8 @@ from workbench.compile.progress import Watch
 from workbench.compile.record import Graph, Step
 from workbench.compile.refusals import Refusal, refused
 from workbench.compile.rewrite import History
+from workbench.compile.variants import Variant, Variants
+from workbench.core import source
 from workbench.core.collecting import paused_collector
 from workbench.core.errors import ArgumentError
 from workbench.core.graph import (
@@ -95,9 +97,13 @@ class Function:
         self._trusted = trusted
         self._in_background = in_background
         self._background: Background | None = None
+        self._variants: Variants | None = None
         self._subsets: dict[Any, Function] = {}
         start = time.perf_counter()
-        with paused_collector(), Watch(name) as self._progress:
+        made_here = source.made_for(
+            source.origin_here()
+        )  # looked up once, not for each node
+        with paused_collector(), made_here, Watch(name) as self._progress:
             self._progress("rewriting")
             history = History()
             after, steps = optimise(graph, mode, history)
@@ -166,10 +172,12 @@ class Function:
         return lambda *args, **kwargs: run(*self.conform(args, kwargs))
 
     def _runner(self, program: CProgram) -> Callable[..., Any]:
+        self._variants = Variants(self, program)
         return program.runner(
             self.conform,
             self.explain,
             self.is_single,
+            on_strided=self._variants,
             complete=partial(failures.completed, self),
         )
 
@@ -366,6 +374,15 @@ class Function:
     def input_storage(self) -> list[Container]:
         """For every input the container of its default; empty where it has none."""
         return [Container(a.variable, a.default or []) for a in self.arguments]
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The layouts in which large arguments came that were not contiguous, and what became of each.
+
+        Such an argument is copied at first; from then on a program of its own reads it where
+        it is, if that is there. See :mod:`workbench.compile.variants`.
+        """
+        return tuple(self._variants or ())
 
     @property
     def source(self) -> str:

@@ -208,6 +208,8 @@ class Context:
         """The one representative of all variables equal to this by construction."""
         if isinstance(variable, Constant):
             return self.constant(variable)
+        if variable in self.table or variable.owner is None:
+            return self.table.get(variable, variable)  # type: ignore[no-any-return]
         for node in toposort([variable], self.table):
             self._merge_node(node)
         return self.table.get(variable, variable)  # type: ignore[no-any-return]

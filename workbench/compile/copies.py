@@ -12,6 +12,7 @@ class Copy(Elementwise):
     """The input in memory of its own: a result that is a view, an input, or named twice."""
 
     c_expr = "{x}"
+    c_complex = "{x}"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """The dtype given."""

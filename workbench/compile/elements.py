@@ -9,9 +9,10 @@ Read next: :mod:`workbench.compile.lower`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.compile.layouts import stride_texts
 from workbench.compile.loops import (
     Block,
     Check,
@@ -93,32 +94,58 @@ class SizeTable:
         return any(not isinstance(s, int) and self.known_after(s) >= 0 for s in sizes)
 
     def last_reads(self) -> dict[Variable, int]:
-        """For what late sizes are computed from: the last unit after which one is."""
-        found: dict[Variable, int] = {}
+        """For what late sizes are computed from: the last unit after which one is.
+
+        A check computes the two sizes that it compares again, once both can be known; and a
+        size that says only how much memory is taken is computed when it is.
+        """
+        last: dict[Variable, int] = {}
+
+        def note(sizes: Sequence[Size], unit: int = -1) -> None:
+            late = [
+                s for s in sizes if not isinstance(s, int) and self.known_after(s) >= 0
+            ]
+            unit = max([unit, *map(self.known_after, late)])
+            for size in late:
+                last[size] = max(last.get(size, -1), unit)
+
         for size in dict.fromkeys([*self.numbers, *self._asked_for()]):
-            after = self.known_after(size)
-            for variable in self._reads(size) if after >= 0 else ():
-                found[variable] = max(found.get(variable, -1), after)
+            note([size])
+        for check in self.schedule.extents.checks:
+            note([check.a, check.b])
+        for unit in self.schedule.units:
+            for node in (*unit.nodes, *unit.after):
+                for v in node.outputs:
+                    note(self.schedule.extents.of(v), unit.number - 1)
+        found: dict[Variable, int] = {}
+        for size, number in last.items():
+            for read in self._reads(size):
+                # What the host says of an array is not read from it.
+                after = self.known_after(size) if self._is_axis(read) else number
+                v = self._in_memory(read)
+                found[v] = max(found.get(v, -1), after)
         return found
 
     def _find_known_after(self, size: Variable) -> int:
-        units = [
-            self.schedule.unit_of.get(v.owner)
-            for v in self._reads(size)
-            if v.owner is not None
-        ]
+        makers = [self._in_memory(read).owner for read in self._reads(size)]
+        units = [self.schedule.unit_of.get(node) for node in makers if node is not None]
         return max((unit.number for unit in units if unit is not None), default=-1)
 
-    def _reads(self, size: Variable) -> Iterator[Variable]:
-        """What is in memory and a size is computed from."""
+    def _reads(self, size: Variable) -> list[Variable]:
+        """What a size is computed from: elements, and sizes of arrays that the host makes."""
         tracer = Tracer(self.schedule, ())
         tracer.trace(size, ())
-        for read in tracer.found:
-            node = read.variable.owner
-            if node is not None and isinstance(node.op, SizeOf):
-                yield self.schedule.base(node.inputs[0])
-            else:
-                yield read.variable
+        return [read.variable for read in tracer.found]
+
+    def _in_memory(self, read: Variable) -> Variable:
+        """The array that something is an element of, or the size of."""
+        if self._is_axis(read):
+            assert read.owner is not None
+            return self.schedule.base(read.owner.inputs[0])
+        return read
+
+    def _is_axis(self, read: Variable) -> bool:
+        return read.owner is not None and isinstance(read.owner.op, SizeOf)
 
 
 class Lowering:
@@ -141,6 +168,7 @@ class Lowering:
         self.scratch: dict[Variable, Sizes] = {}
         self.lodging: dict[Variable, Variable] = {}  # in whose memory a value is kept
         self.outer_rank = 0
+        self.is_flat = False  # whether one loop runs over all axes
         self.node: Apply | None = None
         self.prefix = ""
         self._count = 0
@@ -170,6 +198,8 @@ class Lowering:
             return place
         extent = self.size(size)
         level = max(self._level(i) for i in (place, *map(as_index, at)))
+        if at and self.is_flat:  # one loop stands for all, also where no index names it
+            level = len(self.blocks) - 1
         key = ("wrap", place.text, extent.text)
         found = self._find(key)
         if found is not None:
@@ -298,7 +328,17 @@ class Lowering:
         return name, level
 
     def offset(self, variable: Variable, index: Sequence[Index]) -> Index:
-        """Where an element lies in the row-major memory of its variable, in elements."""
+        """Where an element lies in the row-major memory of its variable, in elements.
+
+        An argument that need not be contiguous has strides of its own.
+        """
+        kind = self.schedule.strided.get(variable)
+        if kind is not None:
+            place = Index.of(0)
+            strides = stride_texts(self.inputs[variable], kind, variable.ndim)
+            for position, stride in zip(index, strides, strict=True):
+                place = place + position * stride
+            return place
         if variable in self.scratch:
             sizes, index = self.scratch[variable], index[self.outer_rank :]
         else:

@@ -44,7 +44,7 @@ class Extents:
             shapes = [self._sizes_of(v) for v in node.inputs]
             self._infer(node, shapes)
             for axis, a, b in node.op.size_checks(node, shapes):
-                a, b = self._plain(a), self._plain(b)
+                a, b = self.plain(a), self.plain(b)
                 self._meet((a, b))
                 if not _same(a, b):
                     self.checks.append(SizeCheck(node, axis, a, b))
@@ -56,7 +56,7 @@ class Extents:
 
     def find(self, size: Size) -> Size:
         """The representative of a size."""
-        size = self._plain(size)
+        size = self.plain(size)
         while not isinstance(size, int) and size in self._parent:
             size = self._parent[size]
         return size
@@ -74,7 +74,7 @@ class Extents:
     def _infer(self, node: Apply, shapes: Sequence[Sizes]) -> None:
         inferred = node.op.infer_shape(node, shapes)
         for output, sizes in zip(node.outputs, inferred, strict=True):
-            found = settled_sizes(output, sizes, self._own_size, self._plain)
+            found = settled_sizes(output, sizes, self._own_size, self.plain)
             self._sizes[output] = found
             self._meet(found)
 
@@ -99,8 +99,11 @@ class Extents:
             self._made[key] = make()
         return self._made[key]
 
-    def _plain(self, size: Size) -> Size:
-        """The one number or variable for a size expression: equal expressions become one."""
+    def plain(self, size: Size) -> Size:
+        """The one number or variable for a size expression: equal expressions become one.
+
+        Two sizes that must be equal stay two: whoever compares them needs both.
+        """
         if isinstance(size, int):
             return size
         pending = [size]
@@ -125,10 +128,10 @@ class Extents:
         if isinstance(node.op, SizeOf):
             return self._sizes_of(node.inputs[0])[node.op.axis]
         if isinstance(node.op, Copy):
-            return self._plain(node.inputs[0])
+            return self.plain(node.inputs[0])
         if not isinstance(node.op, Elementwise):
             return variable  # a computed number: it is what it is
-        inputs = [self._plain(v) for v in node.inputs]
+        inputs = [self.plain(v) for v in node.inputs]
         values = [v if isinstance(v, int) else known_value(v) for v in inputs]
         if all(v is not None for v in values):
             arrays = [

@@ -36,6 +36,7 @@ from workbench.core.types import Array, TensorType
 
 if TYPE_CHECKING:
     from workbench.compile.callable import Function
+    from workbench.compile.pipeline import CProgram
 
 OUT_OF_MEMORY, SHAPE, INDEX, EMPTY = 1, 2, 3, 4  # enum wb_error_code
 
@@ -47,14 +48,21 @@ NAME_WIDTH = 28
 
 
 def explain(
-    function: Function, failure: tuple[int, int, int, int, int], args: Sequence[Array]
+    function: Function,
+    failure: tuple[int, int, int, int, int],
+    args: Sequence[Array],
+    program: CProgram | None = None,
 ) -> None:
-    """Raise the error for a failure (code, node, axis, a, b) of the compiled program."""
+    """Raise the error for a failure (code, node, axis, a, b) of a compiled program.
+
+    That is the function's own one, or `program`, which computes the same.
+    """
     code, number, axis, a, b = failure
     if code == OUT_OF_MEMORY:
         raise out_of_memory(function, _planned_bytes(function, args), a)
-    assert function.program is not None
-    failing = function.program.text.failing
+    program = program or function.program
+    assert program is not None
+    failing = program.text.failing
     node = failing[number] if 0 <= number < len(failing) else None
     error = _repeated(function, args)
     if error is None:

@@ -101,6 +101,14 @@ def function(
     MissingInputError, UnusedInputError, UpdateTypeError
         With the user's line, and what to do.
 
+    Notes
+    -----
+    Arguments may have any strides. A small one that is not contiguous is copied by the call. A
+    large one (1 MiB) of a layout that came before (transposed, in Fortran order, a part of the
+    columns, every other row) is read where it is, by a program for that layout which is
+    compiled in the background; ``f.variants`` lists the layouts and what became of each, and
+    ``config.strided`` says whether calls wait for it, or arguments are always copied.
+
     Examples
     --------
     >>> import workbench.tensor as T

@@ -63,7 +63,11 @@ class Index:
 
     def factor(self) -> str:
         """The text as a factor of a product."""
-        return self.text if self.text.isalnum() else f"({self.text})"
+        return (
+            self.text
+            if self.text.isidentifier() or self.text.isalnum()
+            else f"({self.text})"
+        )
 
 
 def as_index(value: Any) -> Index:

@@ -35,7 +35,7 @@ from workbench.compile.loops import (
 )
 from workbench.compile.ranges import cost_of
 from workbench.compile.reductions import is_arg
-from workbench.compile.scalars import extreme
+from workbench.compile.scalars import combination, extreme, is_complex
 from workbench.compile.schedule import Schedule, Unit
 from workbench.core.graph import Apply, Variable
 from workbench.core.op import (
@@ -298,7 +298,8 @@ class LoopKernel(Lowering):
             self.here.append(Combine(totals[node], text))
             return
         kept = tuple(i for k, i in enumerate(index) if k not in node.op.axes)
-        combined = node.op.c_combine.format(a="{a}", x=text)
+        joined = combination(node.op, node.inputs[0].dtype)
+        combined = joined.format(a="{a}", x=text)
         self.store(node.outputs[0], kept, combined, node)
 
     # --- nests
@@ -322,6 +323,7 @@ class LoopKernel(Lowering):
         rows = [n for n in sinks if n in self.ends_row]
         whole = {n: self._accumulator(n) for n in rows}
         flat = self.rank == 0 and len(domain) > 1 and self._is_flat(domain)
+        self.is_flat = flat
         inner = len(domain) - self.rank
         deep = inner > 1 and not flat
         if deep:
@@ -465,6 +467,8 @@ class LoopKernel(Lowering):
                     return False
                 if all(i.value is not None for i in read.index):
                     continue
+                if read.variable in self.schedule.strided:
+                    return False
                 straight = all(i.text == f"i{k}" for k, i in enumerate(read.index))
                 if not straight or not same_sizes(
                     self.schedule.extents.of(read.variable), domain
@@ -478,10 +482,12 @@ class LoopKernel(Lowering):
         assert isinstance(node.op, Reduction)
         op, dtype = node.op, node.inputs[0].dtype
         gathered = dtype if is_arg(node) else op.accumulator(dtype)
-        start = op.c_start.format(
-            lowest=extreme(gathered, True), highest=extreme(gathered, False)
-        )
-        combine = op.c_better if is_arg(node) else op.c_combine  # type: ignore[attr-defined]
+        start = op.c_start
+        if not is_complex(gathered):  # which have no extremes
+            start = start.format(
+                lowest=extreme(gathered, True), highest=extreme(gathered, False)
+            )
+        combine = op.c_better if is_arg(node) else combination(op, dtype)  # type: ignore[attr-defined]
         wide = isinstance(op, Sum) and gathered == "float32"
         return Accumulator(
             self._name("a"),

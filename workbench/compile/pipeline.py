@@ -19,6 +19,7 @@ from workbench.compile.c.modules import build_program
 from workbench.compile.c.runner import Runner, make_runner
 from workbench.compile.c.toolchain import Module, Tools, warn_once
 from workbench.compile.elements import SizeTable
+from workbench.compile.layouts import Layout
 from workbench.compile.lower import Lowered
 from workbench.compile.memory import Plan, reads_of
 from workbench.compile.modes import Mode
@@ -106,10 +107,12 @@ class CProgram:
         on_failure: Callable[..., Any],
         single: bool,
         kind: Any = None,
+        on_strided: Callable[..., Any] | None = None,
         complete: Callable[[WorkbenchError], WorkbenchError] = lambda error: error,
     ) -> Runner:
         """A callable of arrays around the loaded module.
 
+        `on_strided` is called with the arguments when a large one is not contiguous.
         `complete` says in the error of an operation that NumPy ran what is known of the call.
         """
         assert self.module is not None
@@ -153,6 +156,8 @@ class CProgram:
             on_mismatch=on_mismatch,
             on_failure=on_failure,
             kind=kind,
+            strided=[self.schedule.strided.get(v, 0) for v in self.graph.inputs],
+            on_strided=on_strided,
         )
 
     def _host(
@@ -179,6 +184,7 @@ def make_c_program(
     fuse: bool = True,
     in_place: bool = True,
     progress: Progress = unseen,
+    layouts: Sequence[Layout | None] = (),
 ) -> CProgram:
     """Schedule, lower and emit a rewritten graph.
 
@@ -188,10 +194,12 @@ def make_c_program(
         Whether operations share loops.
     in_place
         Whether results take over memory, of shared variables too.
+    layouts
+        For each argument how it lies in memory, None for a contiguous one; none: all are.
     """
     start = time.perf_counter()
     progress("scheduling")
-    planned = plan_program(graph, has_kernel, fuse, in_place)
+    planned = plan_program(graph, has_kernel, fuse, in_place, layouts)
     scheduled = time.perf_counter()
     progress("writing C")
     blas = find_blas()

@@ -10,11 +10,13 @@ Read next: :mod:`workbench.compile.c.emit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from workbench.compile.branches import with_branches
+from workbench.compile.choices import with_fitted_choices
 from workbench.compile.elements import SizeTable
+from workbench.compile.layouts import Layout, with_layouts
 from workbench.compile.lower import Lowered, lower
 from workbench.compile.memory import Plan, plan_memory
 from workbench.compile.record import Graph
@@ -60,7 +62,11 @@ class Planned:
 
 
 def plan_program(
-    graph: Graph, has_kernel: HasKernel, fuse: bool = True, in_place: bool = True
+    graph: Graph,
+    has_kernel: HasKernel,
+    fuse: bool = True,
+    in_place: bool = True,
+    layouts: Sequence[Layout | None] = (),
 ) -> Planned:
     """Schedule and lower a rewritten graph, and decide where its values lie.
 
@@ -72,9 +78,24 @@ def plan_program(
         Whether operations share loops.
     in_place
         Whether results take over memory, of shared variables too.
+    layouts
+        For each argument how it lies in memory, None for a contiguous one; none: all are.
     """
+    return _planned(with_fitted_choices(graph), has_kernel, fuse, in_place, layouts)
+
+
+def _planned(
+    graph: Graph,
+    has_kernel: HasKernel,
+    fuse: bool,
+    in_place: bool,
+    layouts: Sequence[Layout | None] = (),
+) -> Planned:
     graph = _with_arrays_outside(with_branches(graph, has_kernel))
     expanded, _ = rewrite(graph, LOWERING, "lower")
+    strided: dict[Variable, int] = {}
+    if layouts:
+        expanded, strided = with_layouts(expanded, layouts)
     nested: dict[object, Planned | None] = {}
 
     def nest(node: Apply) -> Planned | None:
@@ -84,7 +105,7 @@ def plan_program(
             nested[node.op] = _plan_body(node, has_kernel, fuse, in_place)
         return nested[node.op]
 
-    schedule = Schedule(expanded, has_kernel, fuse, nest)
+    schedule = Schedule(expanded, has_kernel, fuse, nest, strided)
     inputs = _memory_inputs(schedule)
     sizes = SizeTable(schedule)
     lowered = lower(schedule, sizes, inputs)
@@ -103,12 +124,24 @@ def _plan_body(
         return None
     graph = Graph(tuple(op.body.inputs), tuple(op.body.outputs))
     graph = with_branches(graph, has_kernel, inside=True)
-    planned = plan_program(graph, has_kernel, fuse, in_place)
+    planned = _planned(graph, has_kernel, fuse, in_place)
     if any(unit.role == "host" for unit in planned.schedule.units):
         return None
-    if any(planned.sizes.known_after(size) >= 0 for size in planned.sizes.numbers):
-        return None
-    return planned
+    return None if _has_late_sizes(planned) else planned
+
+
+def _has_late_sizes(planned: Planned) -> bool:
+    """Whether sizes are settled only when some kernels have run."""
+    sizes, plan, schedule = planned.sizes, planned.plan, planned.schedule
+    return (
+        sizes.are_late(tuple(sizes.numbers))
+        or any(sizes.are_late((c.a, c.b)) for c in schedule.extents.checks)
+        or any(
+            sizes.are_late(plan.bytes_of(v, schedule)[0])
+            for unit in planned.lowered
+            for v in (*unit.writes, *unit.scratch)
+        )
+    )
 
 
 def _memory_inputs(schedule: Schedule) -> list[Variable]:

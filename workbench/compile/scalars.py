@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.graph import Apply
-from workbench.core.op import (
-    Elementwise,
-)
+from workbench.core.op import Elementwise, Reduction
 
 C_TYPES = {
     "bool": "uint8_t",
@@ -81,7 +79,33 @@ def scalar_text(node: Apply, operands: Sequence[str]) -> str:
     assert isinstance(node.op, Elementwise)
     dtypes = [v.dtype for v in node.inputs]
     names = dict(zip("xyz", operands, strict=False))
-    suffix = "f" if dtypes[0] == "float32" else ""
-    return node.op.scalar_text(dtypes).format(
-        **names, f=suffix, t=C_TYPES[dtypes[0]], r=C_TYPES[node.outputs[0].dtype]
+    return template(node.op, dtypes).format(
+        **names,
+        f=suffix(dtypes[0]),
+        t=C_TYPES[dtypes[0]],
+        r=C_TYPES[node.outputs[0].dtype],
     )
+
+
+def template(op: Elementwise, dtypes: Sequence[str]) -> str:
+    """The text of an operation for operands of such dtypes; nothing where C has none."""
+    if any(map(is_complex, dtypes)):
+        return op.complex_text(dtypes)
+    return op.scalar_text(dtypes)
+
+
+def combination(op: Reduction, dtype: str) -> str:
+    """How a reduction joins what is gathered, ``{a}``, and an element ``{x}`` of a dtype; or nothing."""
+    if is_complex(dtype):
+        return op.c_complex.replace("{f}", suffix(dtype))
+    return op.c_combine
+
+
+def suffix(dtype: str) -> str:
+    """What functions of single precision are called by."""
+    return "f" if dtype in ("float32", "complex64") else ""
+
+
+def is_complex(dtype: str) -> bool:
+    """Whether elements are complex numbers."""
+    return dtype.startswith("complex")

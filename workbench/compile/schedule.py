@@ -19,7 +19,7 @@ A value is *stored* when another kernel reads it or it is a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ import numpy as np
 
 from workbench.compile.copies import Copy, copy_of
 from workbench.compile.extents import Extents, common_prefix
+from workbench.compile.layouts import ROWS
 from workbench.compile.loops import Index, as_index
 from workbench.compile.record import Graph
 from workbench.compile.reductions import (
@@ -35,6 +36,7 @@ from workbench.compile.reductions import (
     with_plain_reductions,
 )
 from workbench.compile.rewrite import uniform_value
+from workbench.compile.scalars import is_complex, template
 from workbench.compile.tracing import Handed, Read, looped_reads, whole_reads
 from workbench.core.graph import Apply, Constant, Variable, rebuild
 from workbench.core.op import (
@@ -47,7 +49,7 @@ from workbench.core.op import (
     View,
 )
 from workbench.core.ops.elementwise import Fill, Switch
-from workbench.core.ops.shape import Reshape, SizeOf
+from workbench.core.ops.shape import Reshape, SizeOf, SpecifyShape
 from workbench.core.ops.slicing import Slice
 from workbench.core.ops.ufunc import Cast, DimShuffle
 
@@ -105,6 +107,9 @@ class Schedule:
         Whether operations may share loops.
     nest
         The planned program of an operation that runs one inside it, None for any other.
+    strided
+        The arguments that need not be contiguous, and what is known of their strides; see
+        :mod:`workbench.compile.layouts`.
 
     Attributes
     ----------
@@ -122,8 +127,10 @@ class Schedule:
         has_kernel: Callable[[Apply], bool],
         fuse: bool = True,
         nest: Callable[[Apply], Any] = lambda node: None,
+        strided: Mapping[Variable, int] = {},
     ) -> None:
         self.has_kernel, self.fuse, self.nest = has_kernel, fuse, nest
+        self.strided = strided
         self._depth: dict[Apply, int] = {}
         self._roles: dict[Apply, str] = {}
         self._domains: dict[Apply, Sizes] = {}
@@ -205,7 +212,9 @@ class Schedule:
     def _is_computable(self, node: Apply) -> bool:
         if isinstance(node.op, Cast) and is_loopable(node):
             return True
-        return all(has_c_arithmetic(v.dtype) for v in (*node.inputs, *node.outputs))
+        if isinstance(node.op, Reduction) and not is_gathered(node):
+            return False
+        return all(v.dtype != "float16" for v in (*node.inputs, *node.outputs))
 
     def is_followed(self, node: Apply) -> bool:
         """Whether a reader computes the element itself: inline, or part of the expression of a size."""
@@ -277,6 +286,7 @@ class Schedule:
 
     def _is_plain(self, variable: Variable, role: str) -> bool:
         """Whether a step can be handed the memory of `variable` as it is."""
+        variable = unchecked(variable)
         if role == "library":
             if isinstance(variable, Constant) and not variable.ndim:
                 return True  # written as a literal
@@ -285,6 +295,8 @@ class Schedule:
         if role == "nested":
             while variable.owner is not None and is_row_view(variable.owner):
                 variable = variable.owner.inputs[0]
+        if variable in self.strided:
+            return role == "library" and self.strided[variable] == ROWS
         if variable.owner is None:
             return (
                 uniform_value(variable) is None
@@ -491,8 +503,7 @@ class Schedule:
         return tree if len(arrays) <= 1 else set()
 
     def _unit_computing(self, variable: Variable) -> Unit | None:
-        while variable.owner is not None and self.role(variable.owner) == "alias":
-            variable = variable.owner.inputs[0]
+        variable = self.base(variable)
         return None if variable.owner is None else self.unit_of.get(variable.owner)
 
     def _alignment(
@@ -619,13 +630,14 @@ class Schedule:
                 )
         for unit in self.units:
             stored.update(n.output for n in unit.gathers if n.output.ndim)
-        # A single integer may decide a size, which is looked at outside of kernels.
+        # A single integer may decide a size, which is looked at outside of kernels; and a
+        # condition whether a branch is taken.
         stored.update(
             v
             for unit in self.units
             for node in (*unit.nodes, *unit.after)
             for v in node.outputs
-            if not v.ndim and np.dtype(v.dtype).kind in "iu"
+            if not v.ndim and np.dtype(v.dtype).kind in "biu"
         )
         return stored
 
@@ -635,8 +647,15 @@ class Schedule:
     def base(self, variable: Variable) -> Variable:
         """The variable whose memory `variable` is, through reshapes."""
         while variable.owner is not None and self.role(variable.owner) == "alias":
-            variable = variable.owner.inputs[0]
+            variable = unchecked(variable.owner.inputs[0])
         return variable
+
+
+def unchecked(variable: Variable) -> Variable:
+    """What `variable` is without checks of its shape: these are made before anything is computed."""
+    while variable.owner is not None and isinstance(variable.owner.op, SpecifyShape):
+        variable = variable.owner.inputs[0]
+    return variable
 
 
 def is_strided_view(node: Apply) -> bool:
@@ -644,12 +663,14 @@ def is_strided_view(node: Apply) -> bool:
     op = node.op
     if isinstance(op, Slice):
         return all(isinstance(entry, tuple) and entry[2] == 1 for entry in op.index)
-    return isinstance(op, DimShuffle)
+    return isinstance(op, DimShuffle | SpecifyShape)
 
 
 def is_row_view(node: Apply) -> bool:
     """Whether a view shows rows that follow each other in memory, with nothing to check."""
     op = node.op
+    if isinstance(op, SpecifyShape):
+        return True
     if isinstance(op, DimShuffle):
         kept = [i for i in op.order if i != "x"]
         return kept == list(range(node.inputs[0].ndim))
@@ -658,15 +679,16 @@ def is_row_view(node: Apply) -> bool:
     return all(entry == (None, None, 1) for entry in op.index[1:])
 
 
-def has_c_arithmetic(dtype: str) -> bool:
-    """Whether C computes in this dtype; half floats it casts, complex numbers it moves."""
-    return dtype != "float16" and np.dtype(dtype).kind != "c"
+def is_gathered(node: Apply) -> bool:
+    """Whether a reduction has text for the dtype of its elements."""
+    assert isinstance(node.op, Reduction)
+    return not is_complex(node.inputs[0].dtype) or bool(node.op.c_complex)
 
 
 def is_loopable(node: Apply) -> bool:
     """Whether an elementwise operation has scalar text for its dtypes."""
     assert isinstance(node.op, Elementwise)
     dtypes = [v.dtype for v in node.inputs]
-    if not node.op.scalar_text(dtypes):
+    if not template(node.op, dtypes):
         return False
     return len(set(dtypes)) == 1 or isinstance(node.op, Switch | Fill | Cast)

@@ -74,10 +74,12 @@ class Tracer:
                 pending.extend(
                     (v, operand_index(node, v, at, self)) for v in node.inputs
                 )
-            elif self.schedule.is_made(
-                node.inputs[0]
-            ):  # the size of something only its own kernel knows
-                self.found.append(Read(node.inputs[0], ()))
+            else:  # a size, by what it follows from
+                size = self.schedule.extents.plain(current)
+                if isinstance(size, Variable) and size is not current:
+                    pending.append((size, ()))
+                elif size is current and self.schedule.is_made(node.inputs[0]):
+                    self.found.append(Read(node.inputs[0], ()))  # its kernel knows
 
     def size(self, size: Size) -> Index:
         """A size, by its representative; what it is computed from is read, too."""

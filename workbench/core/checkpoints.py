@@ -82,6 +82,7 @@ def scan_checkpoints(
     For n steps, states of S bytes and V bytes a step that its gradient reads, the gradient
     of :func:`scan` keeps n (S + V) bytes. Here it is n / N S + N (S + V), which is least for
     N = sqrt(n S / (S + V)); every step is run twice. Padded sequences are copied on top.
+    :func:`checkpoint_memory` says these bytes for a step function, and which N is best.
 
     Examples
     --------

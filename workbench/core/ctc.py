@@ -14,6 +14,7 @@ import numpy as np
 
 from workbench.core.errors import DTypeError, Report, ShapeError
 from workbench.core.graph import Variable, as_variable
+from workbench.core.ops.checks import AssertValue
 from workbench.core.ops.creation import arange, full, zeros_like
 from workbench.core.ops.elementwise import (
     add,
@@ -21,11 +22,13 @@ from workbench.core.ops.elementwise import (
     eq,
     ge,
     gt,
+    le,
     lt,
     maximum,
     mul,
     neg,
     neq,
+    or_,
     sub,
     switch,
 )
@@ -33,6 +36,7 @@ from workbench.core.ops.indexing import take_along_axis
 from workbench.core.ops.joining import concatenate, stack
 from workbench.core.ops.mathematics import logaddexp
 from workbench.core.ops.nnet import logsoftmax
+from workbench.core.ops.reduction import all as all_of
 from workbench.core.ops.reduction import sum as sum_of
 from workbench.core.ops.shape import (
     broadcast_to,
@@ -75,6 +79,8 @@ def ctc(activations: Any, labels: Any, input_lengths: Any) -> Variable:
         An array has another number of axes.
     DTypeError
         Labels or lengths are not integers.
+    ParameterError
+        When run: a transcript has a blank, or goes on after its end; or more frames are to count than there are.
 
     References
     ----------
@@ -94,7 +100,7 @@ def ctc(activations: Any, labels: Any, input_lengths: Any) -> Variable:
                     f"ctc: {name} must be integers, got {array.type}.", location_here()
                 )
             )
-    wanted, frames = cast(wanted, "int64"), cast(frames, "int64")
+    wanted, frames = _checked(x, cast(wanted, "int64"), cast(frames, "int64"))
     lengths = sum_of(ge(wanted, 0), axis=1)
     symbols = _with_blanks(maximum(wanted, 0))
     steps, (batch, places) = sizes_of(x)[0], sizes_of(symbols)
@@ -132,6 +138,21 @@ def ctc(activations: Any, labels: Any, input_lengths: Any) -> Variable:
     before_end = switch(gt(lengths, 0), before_end, never)
     loss = neg(logaddexp(at_end, before_end))
     return switch(gt(loss, -NEVER / 10), as_variable(np.array(np.inf, x.dtype)), loss)
+
+
+def _checked(
+    x: Variable, labels: Variable, frames: Variable
+) -> tuple[Variable, Variable]:
+    """Labels and numbers of frames, which must make sense when they are used."""
+    before, after = (index(labels, (slice(None), part)) for part in (slice(0, -1), slice(1, None)))  # fmt: skip
+    goes_on = or_(ge(before, 0), lt(after, 0))
+    steps = size_variable(sizes_of(x)[0])
+    labels = AssertValue("ctc: labels are no blanks (symbol 0), and negative ones stand at the end")(
+        labels, all_of(neq(labels, 0)), all_of(goes_on)
+    )  # fmt: skip
+    counted = and_(ge(frames, 0), le(frames, steps))
+    message = "ctc: input_lengths are from 0 to the number of frames"
+    return labels, AssertValue(message)(frames, all_of(counted))
 
 
 def _with_blanks(labels: Variable) -> Variable:

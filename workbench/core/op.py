@@ -156,6 +156,8 @@ class Elementwise(Op):
     `c_expr` is C text with ``{x} {y} {z}`` for the operands, ``{t}`` for the C type of the
     first and ``{f}`` for its suffix of mathematical functions (``f`` for float32, else
     nothing). `cost` counts about one for an addition and 20 for an exponential.
+    `c_complex` is the text for complex operands, where ``{f}`` is f for complex64; without
+    one they are computed by the reference.
 
     `vjp` works element by element, too: what it makes of an element of the gradient may not
     depend on the others (:mod:`workbench.core.masks`).
@@ -163,6 +165,7 @@ class Elementwise(Op):
 
     arity: ClassVar[int] = 1
     c_expr: ClassVar[str] = ""
+    c_complex: ClassVar[str] = ""
     cost: ClassVar[int] = 1
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
@@ -175,6 +178,10 @@ class Elementwise(Op):
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """The C text for operands of the given dtypes; `c_expr` unless they matter."""
         return self.c_expr
+
+    def complex_text(self, dtypes: Sequence[str]) -> str:
+        """The C text where one of the operands is complex; `c_complex` unless the dtypes matter."""
+        return self.c_complex
 
     def output_types(self, *inputs: Variable) -> list[TensorType]:
         """Every axis as long as the inputs that do not broadcast along it."""
@@ -215,11 +222,15 @@ class Reduction(Op):
 
     Where one float can make the result NaN, `c_spoilt` is the test for it and `c_unspoilt`
     joins the others: two simple steps, which a processor does faster than one that minds.
+
+    `c_complex` joins complex elements, where ``{f}`` is f for complex64; without one the
+    reference does.
     """
 
     axes: tuple[int, ...]
     c_start: ClassVar[str] = "0"
     c_combine: ClassVar[str] = ""
+    c_complex: ClassVar[str] = ""
     c_spoilt: ClassVar[str] = ""
     c_unspoilt: ClassVar[str] = ""
     needs_element: ClassVar[bool] = False
@@ -346,6 +357,8 @@ class Opaque(Op):
     type as ``in<k>_t``, and for axis a its size ``in<k>_n<a>`` and its stride in elements
     ``in<k>_s<a>``; the same for the output, ``out``, which is contiguous and shares no memory
     with an input. `c_support` is text that stands once at the top: headers, functions.
+    Where `c_iterations` says so, threads share the work, and the statements are those of
+    the iterations ``begin <= i < end``.
     """
 
     c_support: ClassVar[str] = ""
@@ -353,6 +366,13 @@ class Opaque(Op):
     def c_code(self, node: Apply) -> str:
         """The statements, or nothing where the reference is to run."""
         return ""
+
+    def c_iterations(self, node: Apply) -> tuple[str, str] | None:
+        """How many iterations the text has, and what one costs in additions, both as C text.
+
+        None where it is not cut into iterations. Each must write in places of its own.
+        """
+        return None
 
 
 # --- helpers that type rules share -------------------------------------------------------

@@ -21,6 +21,7 @@ from workbench.core.ops.gathering import LastWriter, OneHot, Put
 from workbench.core.ops.joining import Join
 from workbench.core.ops.nnet import LogSumExp
 from workbench.core.ops.shape import SizeOf, size_variable
+from workbench.core.ops.ufunc import DimShuffle
 from workbench.core.types import TensorType
 
 # --- canonical ------------------------------------------------------------------------
@@ -216,6 +217,7 @@ row(
     lambda d: T.sum(d.new(*d.shape(2)).T),
     lambda d: T.sum(d.new(*d.shape(2)).T, axis=0),
     lambda d: T.prod(d.new(1, 2, 3).dimshuffle(2, "x", 1), axis=0),
+    lambda d: T.sum(DimShuffle((1,))(d.new(1, 3)), axis=0),
 )
 
 # --- indexing -------------------------------------------------------------------------
@@ -532,6 +534,7 @@ row(
 # More of them; importing a file adds its makers.
 from tests.compile.rules import (
     matches_algebra,  # noqa: F401
+    matches_convolution,  # noqa: F401
     matches_loops,  # noqa: F401
     matches_pooling,  # noqa: F401
     matches_stability,  # noqa: F401

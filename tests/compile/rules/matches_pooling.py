@@ -7,10 +7,16 @@ from workbench.core.ops.pooling import PoolPlaces
 pool_2d, pool_3d = T.signal.pool.pool_2d, T.signal.pool.pool_3d
 
 
-def places(x, ws, stride):
-    """Where in windows within the last axes the largest elements stand."""
-    settings = [T.constant(n) for n in (*ws, *stride, *[0] * len(ws))]
+def places(x, ws, stride, pad=None):
+    """Where in windows of the last axes the largest elements stand."""
+    settings = [T.constant(n) for n in (*ws, *stride, *(pad or [0] * len(ws)))]
     return PoolPlaces(len(ws))(x, *settings)
+
+
+def maximum_and_place(x, *windows):
+    """What a gradient needs, too."""
+    ws, stride, pad = windows
+    return pool_2d(x, ws, True, stride, pad), places(x, *windows)
 
 
 row(
@@ -26,6 +32,12 @@ row(
     lambda d: places(d.new(2, 5, d.size()), (2, 2), (2, 2)),
     lambda d: places(d.new(6, 7, dtype="int8"), (3, 1), (1, 2)),
     lambda d: places(d.new(4, 5, 4, dtype="float32"), (2, 2, 2), (1, 2, 1)),
+)
+row(
+    "maximum_at_its_place",
+    lambda d: maximum_and_place(d.new(2, 5, d.size()), (3, 3), (2, 2), (1, 1)),
+    lambda d: maximum_and_place(d.new(3, 4, dtype="int8"), (2, 4), (1, 3), (1, 2)),
+    lambda d: maximum_and_place(d.new(0, 4), (2, 2), (1, 2), (1, 0)),
 )
 row(
     "sum_in_two_stages",

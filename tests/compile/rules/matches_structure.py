@@ -233,6 +233,14 @@ def _(d):
     return PutSlice(index, False)(first, stretch(d.new(1, 1), *sizes_of(x))), one, other
 
 
+@matches("put_over_all")
+def _(d):
+    shape = d.shape(2)
+    x, part = d.like(shape), d.like(shape)
+    index = ((None, None, -1), (None, None, d.rng.choice([-1, 1]).item()))
+    return PutSlice(index, bool(d.rng.random() < 0.5))(x, part)
+
+
 @matches("set_of_sum")
 def _(d):
     x, i = d.new(3, 4), d.new(dtype="int64")

@@ -3,6 +3,7 @@
 ``abi.h`` is the contract of a program with its host, ``prelude.h`` what every program builds
 on. :mod:`~workbench.compile.c.emit` writes the program, with
 :mod:`~workbench.compile.c.statements` (the loop language, with ``lanes.h``),
+:mod:`~workbench.compile.c.rows` (their last blocks),
 :mod:`~workbench.compile.c.folding` (what needs no name),
 :mod:`~workbench.compile.c.settle` (sizes, checks, memory) and
 :mod:`~workbench.compile.c.kernels` (library calls);

@@ -10,15 +10,17 @@
  * (`slot`) stays in it and only grows. One wb_call serves one call at a time.
  */
 #ifndef WB_ABI
-#define WB_ABI 2
+#define WB_ABI 3
 #include <stdint.h>
 
 #define WB_MAX_DIMS 8
 
-/* A C-contiguous array in native byte order. Sizes are in elements. */
+/* A C-contiguous array in native byte order. Sizes are in elements, and so are strides, which are
+   set only for those inputs that need not be contiguous: the program's host knows which. */
 typedef struct {
   void *data;
   int64_t shape[WB_MAX_DIMS];
+  int64_t stride[WB_MAX_DIMS];
 } wb_array;
 
 /* A block of scratch memory, 64-byte aligned. `bytes` is what it can hold. */
@@ -80,7 +82,7 @@ struct wb_call {
 };
 
 enum wb_blas {
-  WB_SGEMM, WB_DGEMM, WB_SGEMV, WB_DGEMV, WB_SDOT, WB_DDOT, WB_SGER, WB_DGER, WB_BLAS_COUNT
+  WB_SGEMM, WB_DGEMM, WB_SGEMV, WB_DGEMV, WB_SDOT, WB_DDOT, WB_SGER, WB_DGER, WB_CGEMM, WB_ZGEMM, WB_BLAS_COUNT
 };
 
 #endif

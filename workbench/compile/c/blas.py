@@ -24,7 +24,10 @@ from workbench.config import config
 __all__ = ["ROUTINES", "Blas", "find_blas"]
 
 # In the order of `enum wb_blas` in abi.h.
-ROUTINES = ("sgemm", "dgemm", "sgemv", "dgemv", "sdot", "ddot", "sger", "dger")
+ROUTINES = (
+    *("sgemm", "dgemm", "sgemv", "dgemv", "sdot", "ddot", "sger", "dger"),
+    *("cgemm", "zgemm"),
+)
 
 
 @dataclass(frozen=True, eq=False)

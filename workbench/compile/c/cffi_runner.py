@@ -18,13 +18,15 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import chain, repeat, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from workbench.compile.layouts import element_strides, kind_of
 
 if TYPE_CHECKING:
     from workbench.compile.c.runner import Form, Plan
@@ -115,6 +117,11 @@ class CffiRunner:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program; the one visible output, or a list of all."""
         fitting = self._fitting(args, kwargs)
+        if self._plan.on_strided is not None and any(map(self._is_lent, fitting)):
+            answer = self._plan.on_strided(tuple(fitting))
+            if answer is not NotImplemented:
+                return answer
+        fitting = self._straight(fitting)
         while True:
             with self._entered():
                 try:
@@ -140,7 +147,7 @@ class CffiRunner:
 
     def session(self, *args: Any, **kwargs: Any) -> Session:
         """Begin a call that is run step by step."""
-        return Session(self, self._fitting(args, kwargs))
+        return Session(self, self._straight(self._fitting(args, kwargs)))
 
     # Before the program
 
@@ -178,7 +185,7 @@ class CffiRunner:
         )
 
     def _fitting(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
-        """The arguments as arrays of the right form, in C order."""
+        """The arguments as arrays of the right form."""
         forms = self._plan.inputs[: self._n_arguments]
         fits = map(_has_form, args, forms)
         if kwargs or len(args) != len(forms) or not all(fits):
@@ -188,7 +195,18 @@ class CffiRunner:
             for name, value, form in zip(self._plan.names, args, forms, strict=False):
                 if not _has_form(value, form):
                     raise TypeError(f"argument {name} has the wrong type: {value!r}")
-        return [a if a.flags.carray or _is_plain(a) else a.copy("C") for a in args]
+        return list(args)
+
+    def _is_lent(self, array: Array) -> bool:
+        """Whether an argument is large and would be copied."""
+        return array.nbytes >= self._plan.worth and not _is_plain(array)
+
+    def _straight(self, arguments: Sequence[Array]) -> list[Array]:
+        """The arguments in C order, but for those that lie as the program takes them."""
+        return [
+            a if _is_plain(a) or (kind and _has_layout(a, kind)) else a.copy("C")
+            for a, kind in zip(arguments, self._plan.strided, strict=True)
+        ]
 
     def _take(self, arguments: list[Array]) -> None:
         """Lend the memory of arguments and shared variables to the program."""
@@ -208,8 +226,16 @@ class CffiRunner:
             self._part(self._n_arguments + k)
         ffi = _cffi()
         for cell, array in zip(self._parts["input"], taken, strict=True):
-            cell.data = ffi.from_buffer(array)
+            if _is_plain(array):
+                cell.data = ffi.from_buffer(array)
+            else:
+                cell.data = ffi.cast("void *", array.__array_interface__["data"][0])
             cell.shape[0 : array.ndim] = array.shape
+        for cell, array, kind in zip(  # fewer layouts than arrays
+            self._parts["input"], taken, self._plan.strided, strict=False
+        ):
+            if kind:
+                cell.stride[0 : array.ndim] = element_strides(array)
 
     def _shared(self, storage: list[Any], form: Form, number: int) -> Array:
         """The array of a shared variable; a strided one is replaced for good."""
@@ -501,6 +527,13 @@ def _looks_like(array: Array, form: Form) -> bool:
 
 def _is_plain(array: Array) -> bool:
     return array.flags.c_contiguous and array.flags.aligned
+
+
+def _has_layout(array: Array, kind: int) -> bool:
+    """Whether an array lies in memory as a program takes it."""
+    item = array.itemsize
+    whole = array.flags.aligned and not any(s % item for s in array.strides)
+    return whole and kind_of(array) <= kind
 
 
 def _is_free(array: Array, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:

@@ -7,6 +7,9 @@
  * on who computes it. The gradient by the filters is a sum over images: it is gathered in a number of
  * partial sums that depends on sizes alone, and these are added in order.
  *
+ * Where filters have many elements, as between wide layers, tiles.h does the same without columns, and calls
+ * what is here for the rest.
+ *
  * All is written for three axes; fewer are axes of size 1 in front. This file is included once for each
  * number of bits of a float, WB_BITS.
  */
@@ -19,6 +22,15 @@
 #define WB_APART __attribute__((unused, noinline, noclone))
 #endif
 
+/* Sums of products, in one instruction each where the processor has that. */
+#if defined(__clang__)
+#define WB_FUSED
+#define WB_FUSE _Pragma("clang fp contract(fast)")
+#else
+#define WB_FUSED __attribute__((optimize("fp-contract=fast")))
+#define WB_FUSE
+#endif
+
 typedef struct {
   int64_t batch, channels, features, groups;
   int64_t image[3], filter[3], place[3]; /* sizes */
@@ -26,6 +38,10 @@ typedef struct {
   int64_t flip;                          /* whether filters are turned round */
   int64_t x[5], w[5], y[5];              /* strides of images, filters, results */
 } wb_conv;
+
+/* What a kernel calls where the functions below are compiled apart. */
+#define WB_CONVOLUTION(name, T)                                                                                            \
+  int64_t name(wb_call *c, const wb_conv *v, const T *first, const T *second, T *out, void *memory)
 
 #define WB_CONV_CACHE (384 * 1024) /* bytes that columns may take */
 #define WB_CONV_UNITS 16           /* so many units are enough for any number of threads */
@@ -424,7 +440,7 @@ static int WB_(conv_weights_sum)(wb_call *c, int64_t begin, int64_t end) {
 WB_APART static int64_t WB_(conv_weights)(wb_call *c, const wb_conv *v, const WB_T *x, const WB_T *y, WB_T *w, void *memory) {
   const int64_t each = v->channels / v->groups, size = wb_volume(v->filter), places = wb_volume(v->place);
   const int64_t features = v->features / v->groups, all = v->features * each * size;
-  if (all == 0 || v->batch == 0) {
+  if (all == 0 || v->batch == 0 || places == 0) {
     if (memory) memset(w, 0, sizeof(WB_T) * (size_t)all);
     return memory ? WB_OK : 1;
   }

@@ -5,10 +5,12 @@ Read next: ``conv.h``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from workbench.compile.c.operands import Matrix
 from workbench.compile.loops import Index
+from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply
 from workbench.core.ops.convolution import Conv, ConvFilters, ConvInputs
 from workbench.core.ops.filters import Filtering
@@ -19,7 +21,9 @@ BITS = {"float32": 32, "float64": 64}
 
 def headers(node: Apply) -> tuple[str, ...]:
     """What stands before a kernel; groups have loops of their own."""
-    names = ["conv.h", *(["direct.h"] if _in_groups(node) else [])]
+    names = ["conv.h", "planes.h", "tiles.h"]
+    if _in_groups(node):
+        names.append("direct.h")
     bits = BITS[node.outputs[0].dtype]
     return (
         f"#define WB_BITS {bits}",
@@ -31,6 +35,35 @@ def headers(node: Apply) -> tuple[str, ...]:
 def _in_groups(node: Apply) -> bool:
     assert isinstance(node.op, Filtering)
     return node.op.groups > 1
+
+
+HIDDEN = '__attribute__((visibility("hidden")))'
+_HEADERS = re.compile(
+    r"^#define WB_BITS \d+\n(?:#include .*\n)+#undef WB_BITS\n", re.MULTILINE
+)
+_CALLED = re.compile(r"\bwb_(?:direct|tiled)_[a-z]+_(float\d+)\b")
+
+
+def called_apart(text: str) -> tuple[str, dict[str, str]]:
+    """A kernel's text that calls a function of the headers compiled apart, once for all.
+
+    Beside it the text of that function, by its name; nothing if the kernel calls none.
+    The headers take a compiler ten times as long as the kernel.
+    """
+    found = _HEADERS.search(text)
+    called = _CALLED.search(text)
+    if found is None or called is None:
+        return text, {}
+    name, dtype = called[0], called[1]
+    head = f"WB_CONVOLUTION({name}_apart, {C_TYPES[dtype]})"
+    text = text.replace(found[0], f'#include "conv.h"\n{HIDDEN} {head};\n')
+    body = f"WB_ONCE {head} {{ return {name}(c, v, first, second, out, memory); }}\n"
+    return _CALLED.sub(rf"{name}_apart", text), {name: found[0] + body}
+
+
+def calls_headers(source: str) -> bool:
+    """Whether a program has a kernel that calls what takes long to compile."""
+    return _HEADERS.search(source) is not None
 
 
 def has_convolution(node: Apply) -> bool:
@@ -56,7 +89,7 @@ def convolution(
         function, x, w, y = "images", output, second, first
     else:
         function, x, w, y = "weights", first, output, second
-    name = f"wb_{'direct' if _in_groups(node) else 'conv'}_{function}_{dtype}"
+    name = f"wb_{'direct' if _in_groups(node) else 'tiled'}_{function}_{dtype}"
     pointers = ", ".join(m.pointer for m in (first, second, output))
     call = f"{name}(c, &conv, {pointers}, "
     return [

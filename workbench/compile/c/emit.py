@@ -23,19 +23,20 @@ from pathlib import Path
 
 from workbench.compile import ranges
 from workbench.compile.c import own
-from workbench.compile.c.kernels import KERNELS, WORKERS, headers
+from workbench.compile.c.kernels import KERNELS, WORKERS, has_worker, headers
 from workbench.compile.c.nested import Room, loop_lines, rings
 from workbench.compile.c.operands import Matrix
 from workbench.compile.c.settle import Settlement
 from workbench.compile.c.statements import Line, Writer, shown
+from workbench.compile.layouts import stride_texts
 from workbench.compile.loops import Index, Loop, walk
 from workbench.compile.lower import Lowered
 from workbench.compile.memory import Storage
 from workbench.compile.planning import Planned
 from workbench.compile.ranges import Part, is_worth_cutting, part_of
 from workbench.compile.rewrite import uniform_value
-from workbench.compile.scalars import C_TYPES, literal
-from workbench.compile.schedule import is_strided_view
+from workbench.compile.scalars import C_TYPES, is_complex, literal
+from workbench.compile.schedule import is_strided_view, unchecked
 from workbench.config import config
 from workbench.core.graph import Apply, Constant, Variable
 from workbench.core.ops.scan import Scan
@@ -48,7 +49,10 @@ HEADERS = Path(__file__).parent
 """The folder of ``abi.h`` and ``prelude.h``."""
 
 
-HEADER_NAMES = ("abi.h", "prelude.h", "lanes.h", "loop.h", "conv.h", "direct.h")
+HEADER_NAMES = (
+    *("abi.h", "prelude.h", "lanes.h", "loop.h", "conv.h", "direct.h"),
+    *("planes.h", "tiles.h", "complexes.h"),
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class _Emitter:
         self.extents = self.schedule.extents
         self.root = root or self
         self.failing: dict[Apply, int] = {} if root is None else root.failing
-        self.own: list[Apply] = [] if root is None else root.own
+        self.own: list[own.Own] = [] if root is None else root.own
         n = len(self.plan.order)
         first = 0 if root is None else root.n_kernels
         self.numbers = range(first, first + n)  # of the kernels, in order
@@ -155,6 +159,7 @@ class _Emitter:
         self.brief: set[int] = set() if root is None else root.brief
         self.parts: dict[int, list[tuple[str, list[Line]]]] = {}
         self.work_slot: int | None = None
+        self.has_complex = False  # of the root: whether there are complex numbers
         self.out = Writer(self.pointer, self._number)
         self.settlement = Settlement(
             self.schedule, self.plan, self.sizes, inputs, self.out, root is None
@@ -175,9 +180,11 @@ class _Emitter:
         out.line(f"#define WB_BLAS_THREADS {config.blas_threads}")
         out.line(f"#define WB_WORTH {ranges.WORTH}")
         start = len(out.lines)
-        out.lines += own.support(self.own)
+        out.lines += own.support([each.node for each in self.own])
         support = (start, len(out.lines))
         out.line('#include "prelude.h"')
+        if self.root.has_complex:
+            out.line('#include "complexes.h"')
         if self.inside:
             out.line('#include "loop.h"')
         out.line("")
@@ -203,6 +210,7 @@ class _Emitter:
         """The statements of every kernel."""
         numbered = list(zip(self.numbers, self.plan.order, strict=True))
         self.brief.update(number for number, unit in numbered if _is_brief(unit))
+        self.root.has_complex |= any(map(_has_complex, self.schedule.nodes))
         return [self._body(number, unit) for number, unit in numbered]
 
     def _functions(self, prepare: str, bodies: Sequence[Sequence[Line]]) -> None:
@@ -272,8 +280,8 @@ class _Emitter:
 
     def _own_functions(self) -> None:
         """The C text that operations bring, before the kernels that call it."""
-        for number, node in enumerate(self.own):
-            self.out.lines += own.definition(number, node)
+        for number, each in enumerate(self.own):
+            self.out.lines += own.definition(number, each)
             self.out.line("")
 
     def _kernel(self, number: int, unit: Lowered, body: Sequence[Line]) -> None:
@@ -332,6 +340,8 @@ class _Emitter:
                 used += f" {self._row_length(variable)}"
         used_sizes = {int(n) for n in re.findall(r"\bn(\d+)\b", used)} - defined
         sizes = [f"n{n} = c->size[{n}]" for n in sorted(used_sizes)]
+        strides = sorted(set(re.findall(r"\bx(\d+)_s(\d+)\b", used)))
+        sizes += [f"x{n}_s{k} = c->input[{n}].stride[{k}]" for n, k in strides]
         for first in range(0, len(sizes), 4):
             self.out.line(f"const int64_t {', '.join(sizes[first : first + 4])};")
         targets = {id(self.plan.storage[v]) for v in written}
@@ -443,12 +453,12 @@ class _Emitter:
         place = self._matrix(output)
         if type(node.op) in KERNELS:
             lines = KERNELS[type(node.op)](node, operands, place, in_place)
-        elif type(node.op) in WORKERS:
+        elif has_worker(node):
             slot = self._work_slot()
             lines = WORKERS[type(node.op)](node, operands, place, slot)
         else:
-            self.own.append(node)
-            lines = [own.call(len(self.own) - 1, operands, place)]
+            self.own.append(own.Own(node, (*operands, place)))
+            lines = [own.call(len(self.own) - 1, self.own[-1])]
         sizes = dict.fromkeys(size.factor() for m in operands for size in m.sizes)
         if sizes:  # of a product all sizes are those of its work
             self.out.line(
@@ -496,11 +506,7 @@ class _Emitter:
         ):
             chain.append(stored.owner)
             stored = stored.owner.inputs[0]
-        strides: list[Index] = []
-        step = Index.of(1)
-        for size in reversed(self.extents.of(stored)):
-            strides.insert(0, step)
-            step = step * self.sizes.index(size)
+        strides = self._strides(stored)
         offset = Index.of(0)
         for node in reversed(chain):
             op = node.op
@@ -508,8 +514,7 @@ class _Emitter:
                 strides = [
                     Index.of(0) if i == "x" else strides[int(i)] for i in op.order
                 ]
-            else:
-                assert isinstance(op, Slice)
+            elif isinstance(op, Slice):
                 extents = op.extents(self.extents.of(node.inputs[0]), node.inputs[1:])
                 for axis, (first, _, _) in enumerate(extents):
                     offset = offset + self.sizes.index(first) * strides[axis]
@@ -517,6 +522,18 @@ class _Emitter:
         if offset.value != 0:
             pointer = f"({pointer} + {offset.text})"
         return Matrix(pointer, self._sizes(variable), tuple(strides))
+
+    def _strides(self, stored: Variable) -> list[Index]:
+        """The strides of a stored variable, in elements."""
+        kind = self.schedule.strided.get(stored)
+        if kind is not None:
+            return stride_texts(self.plan.storage[stored].number, kind, stored.ndim)
+        strides: list[Index] = []
+        step = Index.of(1)
+        for size in reversed(self.extents.of(stored)):
+            strides.insert(0, step)
+            step = step * self.sizes.index(size)
+        return strides
 
     def _sizes(self, variable: Variable) -> tuple[Index, ...]:
         return tuple(self.sizes.index(size) for size in self.extents.of(variable))
@@ -527,9 +544,8 @@ class _Emitter:
         takes = []
         for variable in node.inputs:
             shape = ", ".join(size.text for size in self._sizes(variable)) or "0"
-            takes.append(
-                f"{{(void *){self.pointer(self.schedule.base(variable))}, {{{shape}}}}}"
-            )
+            lies = self.pointer(self.schedule.base(unchecked(variable)))
+            takes.append(f"{{(void *){lies}, {{{shape}}}}}")
         self.out.line(f"wb_array in[] = {{{', '.join(takes) or '{0}'}}};", node)
         self.out.line(f"wb_array out[{len(node.outputs)}] = {{{{0}}}};")
         counts = f"in, {len(node.inputs)}, out, {len(node.outputs)}"
@@ -550,6 +566,11 @@ class _Emitter:
                         f"c->size[{entry}] = out[{k}].shape[{owner.op.axis}];"
                     )
                     self.settlement.known.add(size)
+
+
+def _has_complex(node: Apply) -> bool:
+    """Whether an operation takes or makes complex numbers."""
+    return any(is_complex(v.dtype) for v in (*node.inputs, *node.outputs))
 
 
 def _is_brief(unit: Lowered) -> bool:

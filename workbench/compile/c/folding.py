@@ -158,11 +158,11 @@ def _folded(user: Let | Store | Combine, value: _Value) -> Let | Store | Combine
 def _has_its_type(value: Let) -> bool:
     """Whether the expression has the type of the value in C, so that a name converts nothing.
 
-    True of our operations on floats; an expression of short integers is an int, and what
+    True of our operations on floats and complex numbers; an expression of short integers is an int, and what
     type the text of a user's operation has is not known.
     """
     return (
-        value.dtype in ("float32", "float64")
+        value.dtype in ("float32", "float64", "complex64", "complex128")
         and value.node is not None
         and isinstance(value.node.op, Elementwise)
         and _is_ours(value.node.op)

@@ -12,7 +12,7 @@ from workbench.compile.c import convolving
 from workbench.compile.c.operands import Matrix
 from workbench.compile.c.own import has_own_text
 from workbench.compile.loops import Index
-from workbench.compile.scalars import C_TYPES
+from workbench.compile.scalars import C_TYPES, is_complex
 from workbench.core.graph import Apply
 from workbench.core.op import Op
 from workbench.core.ops.convolution import Conv, ConvFilters, ConvInputs
@@ -95,7 +95,7 @@ def _batch(
 def _matmul(dtype: str, x: Matrix, y: Matrix) -> str:
     """What multiplies two matrices, or those of two batches."""
     call = f"wb_matmul_{dtype}"
-    if not dtype.startswith("float"):
+    if not dtype.startswith(("float", "complex")):
         return call
     # The library takes rows or columns without gaps: of x[:, :, 0] neither are.
     tests = [t for t in (_has_gaps(x), _has_gaps(y)) if t]
@@ -142,14 +142,21 @@ WORKERS: dict[type[Op], Worker] = {
 """Kernels that need scratch memory: they are handed the number of a slot."""
 
 
+def has_worker(node: Apply) -> bool:
+    """Whether an operation is one of `WORKERS` that brings no text of its own."""
+    return type(node.op) in WORKERS and not has_own_text(node)
+
+
 def headers(node: Apply) -> tuple[str, ...]:
     """The lines that must stand before a kernel."""
-    return convolving.headers(node) if type(node.op) in WORKERS else ()
+    return convolving.headers(node) if has_worker(node) else ()
 
 
 def has_kernel(node: Apply) -> bool:
     """Whether the C back end computes an opaque operation itself."""
-    if type(node.op) in WORKERS:
+    if any(is_complex(v.dtype) for v in (*node.inputs, *node.outputs)):
+        return type(node.op) in KERNELS
+    if has_worker(node):
         return convolving.has_convolution(node)
     if type(node.op) in KERNELS:
         return node.outputs[0].dtype != "bool"

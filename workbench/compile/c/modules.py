@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from workbench.compile.c.convolving import calls_headers
 from workbench.compile.c.emit import HEADERS, Program
 from workbench.compile.c.pieces import Cut, Piece, cut
 from workbench.compile.c.processes import run_all
@@ -39,7 +40,7 @@ SMALL = 5000
 LEAST = 4000
 """Characters of a file that is worth a compiler of its own."""
 
-LIGHT = 3
+LIGHT = 8
 """How many times as fast the main text is compiled."""
 
 Progress = Callable[[int, int], None]
@@ -65,7 +66,8 @@ def build_program(
     tools = tools or current_tools()
     source = program.code
     fill = None
-    if len(source) > SMALL and tools.compiler.object_flags is not None:
+    worth = len(source) > SMALL or calls_headers(source)
+    if worth and tools.compiler.object_flags is not None:
         fill = partial(_Assembly(tools, progress).fill, program)
     return build(
         source,

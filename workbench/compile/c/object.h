@@ -41,6 +41,16 @@ static int read_forms(PyObject *tuple, Forms *forms) {
   return 0;
 }
 
+/* Reads for each argument whether, and how, it need not be contiguous. */
+static int read_layouts(Runner *self, PyObject *tuple) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple) && i < self->inputs.n; i++) {
+    long layout = PyLong_AsLong(PyTuple_GET_ITEM(tuple, i));
+    if (layout == -1 && PyErr_Occurred()) return -1;
+    self->inputs.form[i].strided = (int)layout;
+  }
+  return 0;
+}
+
 /* Reads a tuple of (step, forms of the inputs, forms of the outputs). */
 static int read_host_steps(Runner *self, PyObject *tuple) {
   if ((self->host_step = zeros(self->n_steps, sizeof(HostStep *))) == NULL) return -1;
@@ -120,18 +130,20 @@ static PyObject *runner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
                              "outputs", "updates",  "in_place", "host_steps", "n_visible",
                              "single",  "n_slots",  "n_values", "n_sizes",    "n_steps",
                              "first_commit", "threads",
-                             "host",    "on_mismatch", "on_failure", NULL};
+                             "host",    "on_mismatch", "on_failure", "strided", "on_strided",
+                             "worth",   NULL};
   unsigned long long program;
   PyObject *module, *names, *inputs, *storages, *outputs, *updates, *in_place, *host_steps;
-  PyObject *host, *on_mismatch, *on_failure;
-  Py_ssize_t n_visible, n_slots, n_values, n_sizes, n_steps, first_commit, threads;
+  PyObject *host, *on_mismatch, *on_failure, *strided, *on_strided;
+  Py_ssize_t n_visible, n_slots, n_values, n_sizes, n_steps, first_commit, threads, worth;
   int single;
   if (!PyArg_ParseTupleAndKeywords(
-          args, kwargs, "KOO!O!O!O!O!O!O!npnnnnnnOOO", keywords, &program, &module, &PyTuple_Type,
+          args, kwargs, "KOO!O!O!O!O!O!O!npnnnnnnOOOO!On", keywords, &program, &module, &PyTuple_Type,
           &names, &PyTuple_Type, &inputs, &PyTuple_Type, &storages, &PyTuple_Type, &outputs,
           &PyTuple_Type, &updates, &PyTuple_Type, &in_place, &PyTuple_Type, &host_steps,
           &n_visible, &single, &n_slots, &n_values, &n_sizes, &n_steps, &first_commit,
-          &threads, &host, &on_mismatch, &on_failure))
+          &threads, &host, &on_mismatch, &on_failure, &PyTuple_Type, &strided, &on_strided,
+          &worth))
     return NULL;
   Runner *self = (Runner *)type->tp_alloc(type, 0);
   if (self == NULL) return NULL;
@@ -142,6 +154,8 @@ static PyObject *runner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
   self->host = Py_NewRef(host);
   self->on_mismatch = Py_NewRef(on_mismatch);
   self->on_failure = Py_NewRef(on_failure);
+  self->on_strided = on_strided == Py_None ? NULL : Py_NewRef(on_strided);
+  self->worth = worth;
   self->n_visible = n_visible;
   self->n_slots = n_slots;
   self->n_steps = n_steps;
@@ -157,7 +171,7 @@ static PyObject *runner_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
   call->pause = pause_call;
   call->threads = threads < 1 ? 1 : threads > POOL_MAX_THREADS ? POOL_MAX_THREADS : threads;
   if (read_forms(inputs, &self->inputs) < 0 || read_forms(outputs, &self->outputs) < 0 ||
-      read_storages(self, storages) < 0 || read_updates(self, updates) < 0 ||
+      read_layouts(self, strided) < 0 || read_storages(self, storages) < 0 || read_updates(self, updates) < 0 ||
       read_host_steps(self, host_steps) < 0 ||
       (self->in_place = read_numbers(in_place, self->n_shared, &self->n_in_place)) == NULL ||
       (self->changes = read_changes(self)) == NULL ||
@@ -192,6 +206,7 @@ static int runner_traverse(PyObject *object, visitproc visit, void *arg) {
   Py_VISIT(self->host);
   Py_VISIT(self->on_mismatch);
   Py_VISIT(self->on_failure);
+  Py_VISIT(self->on_strided);
   return 0;
 }
 
@@ -204,6 +219,7 @@ static int runner_clear(PyObject *object) {
   Py_XSETREF(self->on_mismatch, Py_None);
   Py_INCREF(Py_None);
   Py_XSETREF(self->on_failure, Py_None);
+  Py_CLEAR(self->on_strided);
   return 0;
 }
 
@@ -246,6 +262,7 @@ static void runner_dealloc(PyObject *object) {
   Py_XDECREF(self->host);
   Py_XDECREF(self->on_mismatch);
   Py_XDECREF(self->on_failure);
+  Py_XDECREF(self->on_strided);
   Py_XDECREF(self->module);
   Py_TYPE(object)->tp_free(object);
 }

@@ -23,6 +23,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.compile.c.convolving import called_apart
 from workbench.compile.c.emit import Program
 
 __all__ = ["Cut", "Piece", "cut"]
@@ -31,9 +32,14 @@ APART = '__attribute__((visibility("hidden")))'
 WEAK = '__attribute__((weak, visibility("hidden")))'  # Two objects may hold one kernel.
 
 
+LIBRARY = "/* Functions that kernels call. */"
+
+
 @dataclass(frozen=True)
 class Piece:
     """Kernels that are compiled together: one, or all that call text of operations.
+
+    Or a function of the headers that kernels call.
 
     Attributes
     ----------
@@ -77,13 +83,20 @@ def cut(program: Program) -> Cut:
             calls = any(re.search(r"\bown\d+\(", c) for c in code[start - 1 : end])
             (together if calls else alone).append(number)
     made: list[tuple[list[int], _Canonical]] = []
+    library: dict[str, str] = {}
     for numbers in [*([n] for n in alone), *([together] if together else [])]:
         head, before = (own_head, own) if numbers is together else (common, "")
         texts = [
-            code[slice(program.spans[n][0] - 1, program.spans[n][1])] for n in numbers
+            "\n".join(code[slice(program.spans[n][0] - 1, program.spans[n][1])])
+            for n in numbers
         ]
+        if numbers is not together:
+            texts[0], called = called_apart(texts[0])
+            library |= called
         made.append((numbers, _canonical(head, before, numbers, texts)))
     pieces = dict.fromkeys(canonical.piece for _, canonical in made)
+    head_of_library = "\n".join([*common, LIBRARY, ""])
+    pieces |= dict.fromkeys(Piece(head_of_library, library[n]) for n in sorted(library))
     calls_of = {
         n: _call(n, symbol, table)
         for numbers, canonical in made
@@ -123,12 +136,12 @@ class _Canonical:
 
 
 def _canonical(
-    head: Sequence[str], before: str, numbers: Sequence[int], texts: Sequence[list[str]]
+    head: Sequence[str], before: str, numbers: Sequence[int], texts: Sequence[str]
 ) -> _Canonical:
     """The piece of some kernels; what each is called, and what stands in its table."""
     bodies, tables = [], []
-    for place, (number, lines) in enumerate(zip(numbers, texts, strict=True)):
-        text, table = _with_table("\n".join(lines))
+    for place, (number, whole) in enumerate(zip(numbers, texts, strict=True)):
+        text, table = _with_table(whole)
         bodies.append(_renamed(text, number, f"KERNEL_{place}"))
         tables.append(table)
     top = "\n".join(head) + "\n"

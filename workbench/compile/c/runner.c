@@ -58,11 +58,22 @@ static PyArrayObject *kept_or_new(PyArrayObject **kept, const Form *form, const 
 
 /* ---- Arguments and shared variables -------------------------------------------------------- */
 
+/* Strides in elements; that of an axis of one element is as if the array went on. */
+static void tell_strides(wb_array *input, PyArrayObject *array) {
+  npy_intp extent = 1;
+  for (int d = PyArray_NDIM(array) - 1; d >= 0; d--) {
+    if (PyArray_DIM(array, d) > 1) extent = PyArray_STRIDE(array, d) / PyArray_ITEMSIZE(array);
+    input->stride[d] = extent;
+    extent *= PyArray_DIM(array, d);
+  }
+}
+
 static inline void take(Runner *self, Py_ssize_t index, PyArrayObject *array) {
   wb_array *input = &self->call.input[index];
   input->data = PyArray_DATA(array);
   const npy_intp *shape = PyArray_DIMS(array);
   for (int d = 0; d < PyArray_NDIM(array); d++) input->shape[d] = shape[d];
+  if (self->inputs.form[index].strided) tell_strides(input, array);
   self->taken[index] = array;
 }
 
@@ -81,14 +92,19 @@ static PyArrayObject *straighten(Runner *self, Py_ssize_t index, PyArrayObject *
 }
 
 /* Takes the arguments; returns the index of the first that has not the right form, the
-   number of arguments if all have, or -1 with an exception. */
-static Py_ssize_t take_arguments(Runner *self, PyObject *const *arguments) {
+   number of arguments if all have, or -1 with an exception. With `strided` a large one that
+   is not contiguous is not taken, and noted there. */
+static Py_ssize_t take_arguments(Runner *self, PyObject *const *arguments, int *strided) {
   for (Py_ssize_t i = 0; i < self->n_arguments; i++) {
     PyArrayObject *array = (PyArrayObject *)arguments[i];
-    if (!PyArray_CheckExact(array) || !has_form(array, &self->inputs.form[i])) return i;
-    if (PyArray_ISCARRAY_RO(array))
+    const Form *form = &self->inputs.form[i];
+    if (!PyArray_CheckExact(array) || !has_form(array, form)) return i;
+    if (PyArray_ISCARRAY_RO(array) || (form->strided && has_layout(array, form)))
       Py_INCREF(array);
-    else if ((array = straighten(self, i, array)) == NULL)
+    else if (strided != NULL && self->on_strided != NULL && PyArray_NBYTES(array) >= self->worth) {
+      *strided = 1;
+      continue;
+    } else if ((array = straighten(self, i, array)) == NULL)
       return -1;
     take(self, i, array);
   }
@@ -350,6 +366,20 @@ done:
   return fitting;
 }
 
+/* Has Python run the call without a copy of large arguments that are not contiguous. The result,
+   NULL with an exception, or NotImplemented: they are to be copied. */
+static PyObject *run_strided(Runner *self, PyObject *const *arguments) {
+  PyObject *tuple = PyTuple_New(self->n_arguments);
+  if (tuple == NULL) return NULL;
+  for (Py_ssize_t i = 0; i < self->n_arguments; i++)
+    PyTuple_SET_ITEM(tuple, i, Py_NewRef(arguments[i]));
+  PyObject *answer = PyObject_CallFunctionObjArgs(self->on_strided, tuple, NULL);
+  Py_DECREF(tuple);
+  if (answer != NULL && answer != Py_NotImplemented) /* no copies will be needed */
+    for (Py_ssize_t i = 0; i < self->n_arguments; i++) Py_CLEAR(self->copies[i]);
+  return answer;
+}
+
 static PyObject *runner_call(PyObject *object, PyObject *const *args, size_t nargsf,
                              PyObject *names) {
   Runner *self = (Runner *)object;
@@ -357,15 +387,25 @@ static PyObject *runner_call(PyObject *object, PyObject *const *args, size_t nar
   PyObject *result = NULL, *fitting = NULL, *list = NULL;
   if (!self->single && (list = PyList_New(self->n_visible)) == NULL) return NULL;
   int plain = n == self->n_arguments && (names == NULL || PyTuple_GET_SIZE(names) == 0);
+  int strided = 0;
   if (enter(self) < 0) goto done;
-  Py_ssize_t stopped = plain ? take_arguments(self, args) : 0;
+  Py_ssize_t stopped = plain ? take_arguments(self, args, &strided) : 0;
   if (stopped >= 0 && (!plain || stopped < self->n_arguments)) {
     leave(self); /* Python code may take its time, or call this function. */
     if ((fitting = mend(self, args, n, names)) == NULL || enter(self) < 0) goto done;
-    stopped = take_arguments(self, PySequence_Fast_ITEMS(fitting));
+    strided = 0;
+    stopped = take_arguments(self, PySequence_Fast_ITEMS(fitting), &strided);
     if (stopped >= 0 && stopped < self->n_arguments)
       PyErr_Format(PyExc_TypeError, "argument %U has the wrong type: %R",
                    PyTuple_GET_ITEM(self->names, stopped), PyTuple_GET_ITEM(fitting, stopped));
+  }
+  if (strided && stopped == self->n_arguments) {
+    PyObject *const *items = fitting == NULL ? args : PySequence_Fast_ITEMS(fitting);
+    leave(self); /* Another program may take the call. */
+    if ((result = run_strided(self, items)) != Py_NotImplemented) goto done;
+    Py_CLEAR(result);
+    if (enter(self) < 0) goto done;
+    stopped = take_arguments(self, items, NULL);
   }
   if (stopped != self->n_arguments || take_shared(self) < 0 || part_inputs(self) < 0)
     leave(self);

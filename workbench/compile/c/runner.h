@@ -4,6 +4,7 @@ typedef struct {
   PyArray_Descr *descr;
   int type_num;
   int ndim;
+  int strided; /* 0: the program takes contiguous arrays; else a layout: see has_layout */
   npy_intp shape[WB_MAX_DIMS];
 } Form;
 
@@ -58,6 +59,8 @@ struct Runner {
   PyArrayObject **copies;    /* of arguments that were not contiguous, used again likewise */
   PyObject *lease;           /* base of every view that this call gave to Python, or NULL */
   PyObject *module, *names, *host, *on_mismatch, *on_failure;
+  PyObject *on_strided;      /* called for large arguments that are not contiguous, or NULL */
+  npy_intp worth;            /* the bytes of a large one */
   unsigned long holder;      /* the thread in the call, or 0 */
   long generation;           /* of the process that the holder lives in */
   Turn turn;                 /* of the call, in the queue if `queued` */
@@ -80,9 +83,40 @@ static inline int has_form(PyArrayObject *array, const Form *form) {
   return 1;
 }
 
+/* Whether an array lies in memory as a form with strides has it: rows one after the other, perhaps
+   with gaps (1); lines without gaps, anywhere (2); elements anywhere (3). See layouts.py. */
+static int has_layout(PyArrayObject *array, const Form *form) {
+  const npy_intp item = PyArray_ITEMSIZE(array);
+  npy_intp extent = item;
+  if (!PyArray_ISALIGNED(array)) return 0;
+  for (int d = form->ndim - 1; d >= 0; d--) {
+    npy_intp size = PyArray_DIM(array, d), stride = PyArray_STRIDE(array, d);
+    if (size <= 1) continue;
+    if (stride % item != 0) return 0;
+    if (form->strided < 3 && d == form->ndim - 1 && stride != item) return 0;
+    if (form->strided < 2 && stride < extent) return 0;
+    extent = stride * size;
+  }
+  return 1;
+}
+
+/* The memory between the first and the last element, whatever the strides. */
+static void bounds(PyArrayObject *array, const char **first, const char **last) {
+  *first = *last = PyArray_BYTES(array);
+  for (int d = 0; d < PyArray_NDIM(array); d++) {
+    npy_intp way = (PyArray_DIM(array, d) - 1) * PyArray_STRIDE(array, d);
+    if (PyArray_DIM(array, d) == 0) return;
+    if (way < 0) *first += way;
+    else *last += way;
+  }
+  *last += PyArray_ITEMSIZE(array);
+}
+
 static int overlaps(PyArrayObject *a, PyArrayObject *b) {
-  const char *x = PyArray_BYTES(a), *y = PyArray_BYTES(b);
-  return x < y + PyArray_NBYTES(b) && y < x + PyArray_NBYTES(a);
+  const char *x, *x_end, *y, *y_end;
+  bounds(a, &x, &x_end);
+  bounds(b, &y, &y_end);
+  return x < y_end && y < x_end;
 }
 
 static inline PyArrayObject *copy_of(PyArrayObject *array) {

@@ -25,6 +25,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from workbench.compile import layouts
 from workbench.compile.c.cffi_runner import CffiRunner, Session
 from workbench.compile.c.threads import thread_count
 from workbench.compile.c.toolchain import Module, build
@@ -36,7 +37,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int | None, ...]
 Kind = Literal["extension", "cffi"]
 
-CONTRACT = 2  # WB_ABI
+CONTRACT = 3  # WB_ABI
 MAX_DIMS = 8  # WB_MAX_DIMS
 
 
@@ -74,6 +75,8 @@ def make_runner(
     first_commit: int | None = None,
     threads: int | None = None,
     shared_names: Sequence[str] = (),
+    strided: Sequence[int] = (),
+    on_strided: Callable[[tuple[Array, ...]], Any] | None = None,
     kind: Kind | None = None,
 ) -> Runner:
     """Make a compiled program callable.
@@ -118,6 +121,13 @@ def make_runner(
         How many may share a loop; what ``config.threads`` says, if not given.
     shared_names
         What messages call the shared variables.
+    strided
+        For each argument what the program relies on where it need not be contiguous: see
+        :mod:`workbench.compile.layouts`. 0, or nothing at all: contiguous ones, and others
+        are copied.
+    on_strided
+        Called with the arguments of a call when one that would be copied is large
+        (`layouts.WORTH`); returns what the call is to return, or NotImplemented: it is copied.
     kind
         Which runner to make; the fastest that can be made, if not given.
 
@@ -157,6 +167,9 @@ def make_runner(
         host=host,
         on_mismatch=on_mismatch,
         on_failure=on_failure,
+        strided=tuple(strided) or (0,) * len(arguments),
+        on_strided=on_strided,
+        worth=layouts.WORTH,
     )
     plan.check()
     extension = None if kind == "cffi" else _extension()
@@ -202,6 +215,9 @@ class Plan:
     host: Any
     on_mismatch: Any
     on_failure: Any
+    strided: tuple[int, ...]
+    on_strided: Any
+    worth: int
 
     def check(self) -> None:
         abi = ctypes.c_int64.from_address(self.module.address("wb_abi")).value
@@ -213,6 +229,8 @@ class Plan:
         most = max((len(shape) for _, shape in forms), default=0)
         if most > MAX_DIMS:
             raise ValueError(f"an array has {most} axes; {MAX_DIMS} is the most")
+        if len(self.strided) + len(self.storages) != len(self.inputs):
+            raise ValueError("there must be one layout for each argument")
         for shared, output in self.updates:
             # A result that is also a shared array would change in later calls.
             inside = self.n_visible <= output < len(self.outputs)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from workbench.compile.c.folding import fold, without_parentheses
+from workbench.compile.c.rows import BLOCK, Row, row_of
 from workbench.compile.loops import (
     Accumulator,
     Check,
@@ -28,7 +29,7 @@ from workbench.compile.loops import (
     Statement,
     Store,
 )
-from workbench.compile.ranges import cost_of, writes_apart
+from workbench.compile.ranges import cost_of, names_in, writes_apart
 from workbench.compile.scalars import C_TYPES
 from workbench.core.graph import Apply, Variable
 from workbench.core.ops.shape import SizeOf
@@ -36,7 +37,7 @@ from workbench.core.ops.shape import SizeOf
 CODE_WIDTH = 60
 """Column at which comments start, where the code is shorter."""
 
-LANES = 16
+LANES = BLOCK
 """Partial accumulators of a reduction: one fixed order of summation that vectorises."""
 
 CHEAP = 4
@@ -113,9 +114,12 @@ def _operation(node: Apply) -> str:
     return str(node.op)
 
 
+_UNPRINTABLE = re.compile(r"[^ -~]")
+
+
 def sanitise(text: str) -> str:
     """Text that is safe in a line comment: printable ASCII, and no backslash that joins lines."""
-    clean = "".join(c if " " <= c <= "~" else "?" for c in text)
+    clean = _UNPRINTABLE.sub("?", text)
     return clean.replace("\\", "/").replace("??", "? ?")[:160]
 
 
@@ -138,6 +142,8 @@ class Writer:
         self.depth = 0
         self.ranged: Loop | None = None  # the loop that runs from `begin` to `end`
         self._in_lanes: frozenset[Accumulator] = frozenset()
+        self._row = ""  # the variable of the loop whose elements have names until they are written
+        self._around: list[Loop] = []  # the loops around what is written now
 
     @contextmanager
     def apart(self, depth: int) -> Iterator[list[Line]]:
@@ -183,12 +189,11 @@ class Writer:
             code = f"const {C_TYPES[statement.dtype]} {statement.target} = {text};"
             self.line(code, *statement.inner, statement.node)
         elif isinstance(statement, Load):
-            place = f"{self.pointer(statement.buffer)}[{statement.offset.text}]"
-            code = f"const {C_TYPES[statement.dtype]} {statement.target} = {place};"
+            code = f"const {C_TYPES[statement.dtype]} {statement.target} = {self._place(statement)};"
             name = statement.buffer.name or ""
             self.line(code, *statement.inner, statement.node, comment=name)
         elif isinstance(statement, Store):
-            place = f"{self.pointer(statement.buffer)}[{statement.offset.text}]"
+            place = self._place(statement)
             text = without_parentheses(statement.text.replace("{a}", place))
             nodes = dict.fromkeys((*statement.inner, statement.node))
             self.line(f"{place} = {text};", *nodes)
@@ -204,6 +209,12 @@ class Writer:
             self.line(f"if ({statement.test}) break;")
         else:
             self._any_loop(statement)
+
+    def _place(self, access: Load | Store) -> str:
+        """The element that is read or written; in a row what it is called until it is written."""
+        if self._row and isinstance(access, Store):
+            return f"{self.pointer(access.buffer)}_new"
+        return f"{self.pointer(access.buffer)}[{access.offset.text}]"
 
     def fail(
         self, bad: str, code: str, node: Apply | None, axis: int, a: str, b: str
@@ -256,7 +267,10 @@ class Writer:
     def _any_loop(self, loop: Loop) -> None:
         for accumulator in loop.accumulators:
             self._start(accumulator)
-        if loop.lanes:
+        row = row_of(loop, self._around, self.pointer)
+        if row is not None:
+            self._in_blocks(loop, row)
+        elif loop.lanes:
             self._in_partial_results(loop)
         elif _is_search(loop):
             self._search(loop)
@@ -276,8 +290,10 @@ class Writer:
         )
         order = "WB_INDEPENDENT " if _is_independent(loop) else ""
         head = f"{order}for (int64_t {i} = {first}; {i} < {stop}; ++{i})"
+        self._around.append(loop)
         with self.apart(self.depth + 1) as body:
             self.block(loop.body.statements)
+        self._around.pop()
         if len(body) == 1:
             inside = body[0].code.lstrip()
             code = f"{'  ' * self.depth}{head} {inside}"
@@ -312,18 +328,56 @@ class Writer:
             lanes = 2 * LANES if sum(costs) <= CHEAP else LANES
         if any(a.wide for a in loop.accumulators):
             how += "_IN_CHUNKS"
-        order = "any_order" if _is_independent(loop) else "in_order"
-        head = f"{how}({order}, {lanes}, {loop.variable}, {loop.size.text}, "
         gathered = [part for a in loop.accumulators for part in _partial(a)]
-        for k in range(0, len(gathered), 2):
-            end = ", {" if k + 2 >= len(gathered) else ""
-            self.line(head + "".join(gathered[k : k + 2]) + end)
-            head = "    "
+        self._gathering(how, lanes, loop, gathered)
         self._in_lanes = frozenset(loop.accumulators)
-        self.depth += 1
-        self.block(loop.body.statements)
-        self.depth -= 1
+        self._body(loop.body.statements)
         self._in_lanes = frozenset()
+
+    def _in_blocks(self, loop: Loop, row: Row) -> None:
+        """A loop over a row, of which the last block is padded: see `rows.py`."""
+        costs = [cost_of(s) for s in loop.body.statements]
+        lanes = 2 * LANES if sum(costs) <= CHEAP and not row.stores else LANES
+        wide = any(a.wide for a in loop.accumulators)
+        used = names_in(fold(row.body, self.pointer))
+        loads = [load for load in row.loads if load.target in used]
+        self._row = loop.variable
+        parts = [
+            *(part for a in loop.accumulators for part in _partial(a)),
+            *(self._moved("load", s) for s in loads),
+            *(self._moved("store", s) for s in row.stores),
+        ]
+        how = "WB_ROW_IN_CHUNKS" if wide else "WB_ROW"
+        self._gathering(how, lanes, loop, parts, _called((*loads, *row.stores)))
+        self._body(row.body)
+        self._row = ""
+
+    def _moved(self, kind: str, access: Load | Store) -> str:
+        """What ``lanes.h`` must know to fetch or write elements of a row."""
+        place = f"{self.pointer(access.buffer)}[{access.offset.text}]"
+        if isinstance(access, Load):
+            dtype, name = access.dtype, access.target
+        else:
+            dtype, name = access.buffer.dtype, self._place(access)
+        return f"({kind}, {C_TYPES[dtype]}, {name}, {place})"
+
+    def _gathering(
+        self, how: str, lanes: int, loop: Loop, parts: Iterable[str], called: str = ""
+    ) -> None:
+        """The head of a loop in blocks; beside its last line what the user calls the memory."""
+        order = "any_order" if _is_independent(loop) else "in_order"
+        code = f"{how}({order}, {lanes}, {loop.variable}, {loop.size.text}, "
+        for part in parts:
+            if len(code) + len(part) > LINE_WIDTH - 2 * self.depth and code.strip():
+                self.line(code.rstrip())
+                code = "    "
+            code += part
+        self.line(f"{code}, {{", comment=called)
+
+    def _body(self, statements: Iterable[Statement]) -> None:
+        self.depth += 1
+        self.block(statements)
+        self.depth -= 1
         self.line("})")
 
 
@@ -337,6 +391,11 @@ def _partial(accumulator: Accumulator) -> Iterator[str]:
         yield f"(value, {start}, {joined})"
     if accumulator.spoilt:
         yield f"(value, int, {accumulator.target}_nan, 0, p | q)"
+
+
+def _called(accesses: Sequence[Load | Store]) -> str:
+    """What the user calls the memory."""
+    return ", ".join(dict.fromkeys(s.buffer.name for s in accesses if s.buffer.name))
 
 
 def _is_search(loop: Loop) -> bool:

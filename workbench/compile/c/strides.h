@@ -1,10 +1,11 @@
 /* Copies of arrays that are not C-contiguous.
  *
- * Programs take C-contiguous arrays; a transposed or strided argument is copied at each call, into
- * memory that is kept for the next. Two axes matter: the last one of the copy, along which it is
- * written, and the one along which the original lies closest in memory. Square tiles of these two
- * stay in the cache, so that every line is fetched once, and threads share large copies. Small and
- * unaligned arrays are left to NumPy.
+ * Most programs take C-contiguous arrays; a transposed or strided argument is copied at each call,
+ * into memory that is kept for the next, unless a program for its layout reads it in place
+ * (variants.py). Two axes matter: the last one of the copy, along which it is written, and the one
+ * along which the original lies closest in memory. Square tiles of these two stay in the cache, so
+ * that every line is fetched once, and threads share large copies. Small and unaligned arrays are
+ * left to NumPy.
  */
 #define COPY_WORTH 65536 /* bytes of a range; smaller copies are NumPy's */
 #define COPY_TILE 32     /* elements along both axes of a tile */
@@ -20,15 +21,30 @@ typedef struct {
   npy_intp stride[WB_MAX_DIMS];
 } Copy;
 
-#define COPY_ROWS(T)                                                            \
-  for (npy_intp i = 0; i < rows; i++)                                           \
-    for (npy_intp k = 0; k < columns; k++)                                      \
-      *(T *)(to + i * to_row + k * (npy_intp)sizeof(T)) = *(const T *)(from + i * row + k * column);
+/* Whether the original's elements lie closer along another axis than along the last one. */
+static int lies_across(const Copy *copy) {
+  return llabs(copy->stride[copy->near]) < llabs(copy->stride[copy->ndim - 1]);
+}
+
+/* Where the original's lines run across the copy's, each is read at once into a tile of the stack:
+   lines that lie a power of two apart drive each other out of the cache. */
+#define COPY_ROWS(T)                                                              \
+  if (across) {                                                                   \
+    T tile[COPY_TILE][COPY_TILE];                                                 \
+    for (npy_intp k = 0; k < columns; k++)                                        \
+      for (npy_intp i = 0; i < rows; i++) tile[i][k] = *(const T *)(from + i * row + k * column); \
+    for (npy_intp i = 0; i < rows; i++)                                           \
+      memcpy(to + i * to_row, tile[i], (size_t)columns * sizeof(T));              \
+  } else                                                                          \
+    for (npy_intp i = 0; i < rows; i++)                                           \
+      for (npy_intp k = 0; k < columns; k++)                                      \
+        *(T *)(to + i * to_row + k * (npy_intp)sizeof(T)) = *(const T *)(from + i * row + k * column);
 
 /* One tile: `rows` along `near`, `columns` along the last axis. */
 static void copy_tile(const Copy *copy, char *to, const char *from, npy_intp rows, npy_intp columns) {
   const npy_intp to_row = copy->into[copy->near], row = copy->stride[copy->near];
   const npy_intp column = copy->stride[copy->ndim - 1], item = copy->item;
+  const int across = lies_across(copy);
   if (column == item) {
     for (npy_intp i = 0; i < rows; i++)
       memcpy(to + i * to_row, from + i * row, (size_t)(columns * item));
@@ -50,7 +66,7 @@ static void copy_tile(const Copy *copy, char *to, const char *from, npy_intp row
 static int copy_strips(wb_call *own, int64_t begin, int64_t end) {
   const Copy *copy = own->owner;
   const int last = copy->ndim - 1;
-  const npy_intp width = copy->stride[last] == copy->item ? copy->shape[last] : COPY_TILE;
+  const npy_intp width = lies_across(copy) ? COPY_TILE : copy->shape[last];
   for (int64_t strip = begin; strip < end; strip++) {
     npy_intp rest = strip / copy->tiles, first = strip % copy->tiles * COPY_TILE;
     char *to = copy->to + first * copy->into[copy->near];

@@ -68,6 +68,9 @@ COMMON_FLAGS = (
     "-fwrapv",
     "-fPIC",
     "-shared",
+    # Errors to newer compilers anyway: no pointer is ever taken for a number.
+    "-Werror=int-conversion",
+    "-Werror=incompatible-pointer-types",
 )
 
 

@@ -23,6 +23,7 @@
 `linear_algebra`  equations in place of inverses, and what structure saves
 `dots`            products of vectors, their order, those that need no multiplication
 `tables`          products with rows of a small table
+`convolution`     gradients written by hand, flips, filters that meet an image once
 `blas`            products joined with what is added to them
 `loops`           what a step computes, once, before or after the loop; rows that are read
 `inlining`        ops made of a graph become the graph
@@ -46,6 +47,7 @@ from workbench.compile.rules import (
     checks,
     choices,
     comparisons,
+    convolution,
     dots,
     fitting,
     indexing,
@@ -103,6 +105,7 @@ STRUCTURE: list[Rule] = [
     *stability.AGAIN,
     *dots.RULES,
     *tables.RULES,
+    *convolution.RULES,
 ]
 
 STAGES: tuple[tuple[str, list[Rule]], ...] = (

@@ -98,6 +98,8 @@ def neg_of_factor(node):
     a, b = negated(x), negated(y)
     if a is None and b is None:
         return None
+    if (a is None or b is None) and kind(x.dtype) == "c":
+        return None  # 1 - 1 is 0 in a part of the product, and so is -1 + 1
     product = node.op(x if a is None else a, y if b is None else b)
     return product if a is not None and b is not None else neg(product)
 
@@ -165,6 +167,8 @@ def neg_of_multiple(node):
     inner = node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Mul | TrueDiv):
         return None
+    if kind(node.output.dtype) == "c":
+        return None  # as in `neg_of_factor`
     x, y = inner.inputs
     if isinstance(x, Constant) and uniform_value(x) is not None:
         return inner.op(Constant(-x.data), y)

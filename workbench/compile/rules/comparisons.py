@@ -131,7 +131,8 @@ def size_compared(node):
 def never_negative(variable: Variable, levels: int = 4) -> bool:
     """Whether an integer scalar is a size, or made of sizes by sums and products."""
     if isinstance(variable, Constant):
-        return variable.ndim == 0 and bool(variable.data >= 0)
+        real = kind(variable.dtype) != "c"
+        return variable.ndim == 0 and real and bool(variable.data >= 0)
     node = node_of(variable, SizeOf, Add, Mul, Maximum, Minimum)
     if node is None or variable.dtype != "int64" or not levels:
         return False

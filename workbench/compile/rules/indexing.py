@@ -34,6 +34,9 @@ from workbench.core.ops.ufunc import cast
 WHOLE = (None, None, 1)
 """The entry that takes a whole axis."""
 
+TURNED = (None, None, -1)
+"""The entry that turns a whole axis round."""
+
 
 def entries_of(node: Any, first_bound: int = 1) -> list[Any]:
     """The index of a slice with its symbolic bounds as variables, or as the numbers they are."""

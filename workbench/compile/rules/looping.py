@@ -127,7 +127,7 @@ class Loop:
         self.condition = values[-1] if op.until else None
         self.count = node.outputs[-1] if op.until else None
         self.least = op.least
-        self._sizes: dict[Variable, Sizes] = {v: _sizes_of_leaf(v) for v in self.inputs}
+        self._sizes: dict[Variable, Sizes] = {}
 
     # --- its parts together
 

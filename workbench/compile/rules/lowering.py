@@ -9,6 +9,7 @@ from workbench.core.ops.gathering import Put
 from workbench.core.ops.linalg import Dot, Gemm
 from workbench.core.ops.slicing import PutSlice
 from workbench.core.ops.ufunc import HALF_CASTS, Cast, cast
+from workbench.core.ops.windows import Windowed
 
 
 @node_rule(Composite)
@@ -17,11 +18,11 @@ def expand_composite(node):
     return node.op.expansion(node)
 
 
-@node_rule(Elementwise, Reduction, Dot, Gemm, PutSlice, Put)
+@node_rule(Elementwise, Reduction, Dot, Gemm, PutSlice, Put, Windowed)
 def half_in_single(node):
     """Halves are what memory holds; C computes in single precision and rounds back."""
     dtypes = [v.dtype for v in (*node.inputs, *node.outputs)]
-    if "float16" not in dtypes or any(d.startswith("complex") for d in dtypes):
+    if "float16" not in dtypes:
         return None
     if isinstance(node.op, Cast):
         return _half_cast(node)

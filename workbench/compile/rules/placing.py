@@ -12,13 +12,14 @@ from typing import Any
 
 from workbench.compile.matching import uniform_value
 from workbench.compile.rewrite import Context, node_rule, tagged
-from workbench.compile.rules.indexing import WHOLE, entries_of, taken
+from workbench.compile.rules.fitting import fitted
+from workbench.compile.rules.indexing import TURNED, WHOLE, entries_of, taken
 from workbench.compile.rules.lifting import is_inside
 from workbench.compile.rules.masks import are_distinct, mask_of
 from workbench.compile.rules.products import node_of
 from workbench.compile.rules.scatter import counts_up, sum_at_once
 from workbench.core.graph import Constant, Variable
-from workbench.core.ops.elementwise import Add, Sub, neg
+from workbench.core.ops.elementwise import Add, Sub, add, neg
 from workbench.core.ops.gathering import Put, Take
 from workbench.core.ops.shape import BroadcastTo, dimshuffle, size_variable
 from workbench.core.ops.slicing import PutSlice, Slice
@@ -153,6 +154,19 @@ def put_over(node, context):
 # --- adding ---------------------------------------------------------------------------
 
 
+@node_rule(PutSlice)
+def put_over_all(node, context):
+    """A part that covers the whole array, turned round or not, is the array, or is added to it."""
+    x, part, *_ = node.inputs
+    entries = entries_of(node, 2)
+    if not all(e in (WHOLE, TURNED) for e in entries):
+        return None
+    if part.broadcastable != x.broadcastable:
+        return None  # of a size of 1 that must not be stretched
+    turned = taken(part, entries)
+    return add(x, turned) if node.op.add else fitted(turned, x, [x], context)
+
+
 @node_rule(PutSlice, Put, some=(Add, Sub))
 def set_of_sum(node, context):
     """``set_subtensor(x[i], x[i] + y)`` adds y there: the part is neither read nor copied."""
@@ -215,6 +229,7 @@ RULES = tagged(
     take_that_was_set,
     put_back_what_was_there,
     put_over,
+    put_over_all,
     set_of_sum,
     add_of_nothing,
     sum_of_slices,

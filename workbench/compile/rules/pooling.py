@@ -3,7 +3,7 @@
 An element of each window is a view with steps; their maximum, the place of it and their sum
 are chains of elementwise operations. So a bias, a tanh, and the place that a gradient needs
 are computed in the loop that reads the windows, which is shared by threads and packed into
-vectors as any other.
+vectors as any other. The others are searched by C text of their own, once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 
 from workbench.compile.rewrite import node_rule, tagged
-from workbench.core.graph import Variable, as_variable
+from workbench.core.graph import Apply, Variable, as_variable
 from workbench.core.op import known_int
 from workbench.core.ops.elementwise import (
     add,
@@ -27,7 +27,7 @@ from workbench.core.ops.elementwise import (
     switch,
     true_div,
 )
-from workbench.core.ops.pooling import Pool, PoolPlaces
+from workbench.core.ops.pooling import Pool, PoolPlaces, PoolTake
 from workbench.core.ops.shape import size_variable, sizes_of
 from workbench.core.ops.windows import Stepped, Windowed
 
@@ -62,6 +62,28 @@ def places_by_elements(node):
         return place
     spoilt = [neq(e, e) for e in elements]
     return switch(reduce(or_, spoilt), _first(spoilt), place)
+
+
+@node_rule(Pool)
+def maximum_at_its_place(node, context):
+    """Where a gradient asks for the places of the maxima anyway, no second search finds the maxima."""
+    x, *settings = node.inputs
+    if node.op.mode != "max":
+        return None
+    places = PoolPlaces(node.op.rank, node.op.ignore_border)
+    for other in context.clients(x):
+        if other is not None and other.op == places and _are_alike(other, node):
+            take = PoolTake(places.rank, places.ignore_border, lowest=True)
+            return take(x, places(x, *settings), *settings)
+    return None
+
+
+def _are_alike(a: Apply, b: Apply) -> bool:
+    """Whether two operations have the same inputs."""
+    return all(
+        v is w or (known_int(v) is not None and known_int(v) == known_int(w))
+        for v, w in zip(a.inputs, b.inputs, strict=True)
+    )
 
 
 def _first(tests: Sequence[Variable]) -> Variable:
@@ -112,4 +134,4 @@ def _elements(node) -> list[Variable] | None:
     ]
 
 
-RULES = tagged("pooling", pool_by_elements, places_by_elements)
+RULES = tagged("pooling", pool_by_elements, places_by_elements, maximum_at_its_place)

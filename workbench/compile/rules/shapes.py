@@ -362,9 +362,10 @@ def reduction_of_dimshuffle(node):
     axes = tuple(sorted(int(order[a]) for a in node.op.axes))
     left = [a for a in range(x.ndim) if a not in axes]
     kept = [i for a, i in enumerate(order) if a not in node.op.axes]
-    return dimshuffle(
-        type(node.op)(axes)(x), *("x" if i == "x" else left.index(int(i)) for i in kept)
-    )
+    small = type(node.op)(axes)(x)
+    order = tuple("x" if i == "x" else left.index(int(i)) for i in kept)
+    # Of an axis that is left out the size may be known only when the function runs.
+    return small if order == tuple(range(small.ndim)) else DimShuffle(order)(small)
 
 
 RULES = tagged(

@@ -24,6 +24,7 @@ class Barrier(Elementwise):
     """An identity with a derivative of its own."""
 
     c_expr = "{x}"
+    c_complex = "{x}"
     cost = 0
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
@@ -118,6 +119,7 @@ class Undefined(Elementwise):
 
     reason: str
     c_expr = "({r})NAN"
+    c_complex = "({r})NAN"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """The dtype given, twice."""

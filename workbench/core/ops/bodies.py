@@ -20,6 +20,7 @@ from workbench.core.graph import (
     toposort,
 )
 from workbench.core.graph import clone as replace_nodes
+from workbench.core.lazy import lazy
 from workbench.core.ops.shape import SpecifyShape, size_variable
 from workbench.core.ops.ufunc import kind
 from workbench.core.replacing import structure
@@ -34,8 +35,6 @@ class Body:
         Variables that occur nowhere else.
     order
         The operations between them, each after those it needs.
-    connected
-        For each input, through which outputs a gradient reaches it.
     derived
         What was derived from it, kept by those who did.
     """
@@ -45,10 +44,14 @@ class Body:
         self.inputs = own
         self.outputs = replace_nodes(outputs, dict(zip(inputs, own, strict=True)))
         self.order = toposort(self.outputs, self.inputs)
-        self.connected = _connections(self.inputs, self.outputs)
         self.key = structure(self.inputs, self.outputs)
         self.hash = hash(self.key)
         self.derived: dict[Any, Any] = {}
+
+    @lazy
+    def connected(self) -> tuple[tuple[bool, ...], ...]:
+        """For each input, through which outputs a gradient reaches it."""
+        return _connections(self.inputs, self.outputs)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (

@@ -26,6 +26,7 @@ class Imag(Elementwise):
     """The imaginary part of a complex number."""
 
     holomorphic: ClassVar[bool] = False
+    c_complex = "__imag__({x})"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """A complex dtype, and that of its parts."""
@@ -45,6 +46,7 @@ class Complex(Elementwise):
 
     holomorphic: ClassVar[bool] = False
     arity = 2
+    c_expr = "wb_cpair{f}({x}, {y})"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """Two floats of the dtype that holds both, at least float32."""

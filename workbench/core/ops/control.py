@@ -17,8 +17,9 @@ import numpy as np
 
 from workbench.core.errors import DTypeError, ParameterError, Report, ShapeError
 from workbench.core.graph import Apply, Constant, Variable, as_variable
-from workbench.core.op import Opaque, Size, Sizes
+from workbench.core.op import Opaque, Size, Sizes, known_int
 from workbench.core.ops.elementwise import fill, neq
+from workbench.core.ops.shape import SpecifyShape
 from workbench.core.ops.ufunc import cast, kind, weak_type
 from workbench.core.source import location_here
 from workbench.core.types import Array, TensorType
@@ -90,6 +91,26 @@ class IfElse(Opaque):
             for branch, tangent in zip(branches, tangents[1:], strict=True)
         )
         return [choose_lazily(condition, x, y)]
+
+
+@dataclass(frozen=True)
+class Fitted(SpecifyShape):
+    """A value, and the sizes that it must have to fit who reads it.
+
+    Of a choice between two values the sizes need not follow from theirs. Those asked for are
+    checked, as the base does, and then they are its own.
+    """
+
+    name = "fitted"
+
+    def infer_shape(self, node: Apply, shapes: Sequence[Sizes]) -> list[Sizes]:
+        """The sizes asked for, where one was."""
+        return [
+            tuple(
+                have if known_int(asked) == -1 else asked
+                for have, asked in zip(shapes[0], node.inputs[1:], strict=True)
+            )
+        ]
 
 
 def zeros_of(variable: Variable) -> Variable:

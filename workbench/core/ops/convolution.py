@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,6 +25,7 @@ from workbench.core.graph import Apply, Variable
 from workbench.core.op import Sizes, known_int
 from workbench.core.ops.elementwise import add
 from workbench.core.ops.filters import Filtering, Trio, wanted_sizes
+from workbench.core.ops.local_loops import has_text, local_iterations, local_text
 from workbench.core.ops.shape import (
     divide_size,
     product_size,
@@ -65,6 +66,14 @@ class Convolving(Filtering):
         parts += [self(a, t, *sizes) for t in tangents[1:2] if t is not None]
         return [add(*parts) if len(parts) == 2 else parts[0] if parts else None]
 
+    def c_code(self, node: Apply) -> str:
+        """Loops for filters that places do not share; the others have kernels."""
+        return local_text(node) if has_text(node) else ""
+
+    def c_iterations(self, node: Apply) -> tuple[str, str]:
+        """Lines of the result."""
+        return local_iterations(node)
+
     # --- in NumPy
 
     def margins(self, kernel: Sequence[int]) -> list[tuple[int, int]]:
@@ -74,6 +83,9 @@ class Convolving(Filtering):
 
     def windows(self, x: Array, kernel: Sequence[int]) -> Array:
         """What each filter meets at each place: [batch, channels, *places, *kernel]."""
+        places = self.places(x.shape[2:], kernel)
+        if 0 in places:
+            return np.zeros((*x.shape[:2], *places, *kernel), x.dtype)
         x = np.pad(x, self.margins(kernel))
         reach = tuple(
             (k - 1) * d + 1 for k, d in zip(kernel, self.dilation, strict=True)
@@ -144,6 +156,7 @@ class ConvInputs(Convolving):
     """
 
     name = "conv_inputs"
+    is_spread: ClassVar[bool] = True
 
     @property
     def title(self) -> str:
@@ -191,7 +204,7 @@ class ConvInputs(Convolving):
         """The elements of padded images that element `at` of the filters meets."""
         found = [slice(None), slice(None)]
         for k, s, d, n in zip(at, self.strides, self.dilation, y[2:], strict=True):
-            found.append(slice(k * d, k * d + (n - 1) * s + 1, s))
+            found.append(slice(k * d, k * d + (n - 1) * s + 1 if n else k * d, s))
         return tuple(found)
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:

@@ -405,6 +405,13 @@ def get_conv_output_shape(
     return (image_shape[0], kernel_shape[0], *places)
 
 
+HINTS = {
+    "subsample": "it is the step from place to place; the transposed convolution enlarges: conv2d_transpose.",
+    "filter_dilation": "it is the step from element to element of a filter.",
+    "ratio": "it is how many times as large the images become.",
+}
+"""What parameters are for, where a message says what they may not be."""
+
 # --- putting arguments in order ----------------------------------------------------------
 
 
@@ -490,22 +497,29 @@ def _pads(name: str, mode: BorderMode, rank: int) -> tuple[Pad, ...]:
     if isinstance(mode, str):
         if mode not in ("valid", "full", "half", "causal"):
             raise ParameterError(
-                f"{name}: border_mode is {mode!r}; it may be 'valid', 'full', 'half', a number of zeros, "
-                "or one or a pair of them for each axis."
+                _report(
+                    f"{name}: border_mode is {mode!r}.",
+                    "it may be 'valid', 'full', 'half', a number of zeros, or one or a pair of them for each axis.",
+                )
             )
         return ((0, 0) if mode == "valid" else mode,) * rank
     entries = mode if isinstance(mode, list | tuple) else (mode,) * rank
     if len(entries) != rank:
         raise ParameterError(
-            f"{name}: border_mode has {len(entries)} entries, {mode!r}, for {rank} axes."
+            _report(
+                f"{name}: border_mode has {len(entries)} entries, {mode!r}, for {rank} axes.",
+                "it is a number of zeros for all axes, or one or a pair of them for each.",
+            )
         )
     found: list[Pad] = []
     for axis, entry in enumerate(entries):
         pair = entry if isinstance(entry, list | tuple) else (entry, entry)
         if len(pair) != 2:
             raise ParameterError(
-                f"{name}: border_mode on axis {2 + axis} is {entry!r}; "
-                "it is a number of zeros, or a pair: before and after."
+                _report(
+                    f"{name}: border_mode on axis {2 + axis} is {entry!r}.",
+                    "it is a number of zeros, or a pair: before and after.",
+                )
             )
         before, after = (
             _number(name, "border_mode", e, 0, f" on axis {2 + axis}") for e in pair
@@ -522,7 +536,10 @@ def _numbers(
     entries = list(given) if many else [given] * count
     if len(entries) != count:
         raise ParameterError(
-            f"{name}: {what} has {len(entries)} entries, {given!r}, for {count} axes."
+            _report(
+                f"{name}: {what} has {len(entries)} entries, {given!r}, for {count} axes.",
+                "give a number for all axes, or one for each.",
+            )
         )
     where = [f" on axis {2 + axis}" if many else "" for axis in range(count)]
     pairs = zip(entries, where, strict=True)
@@ -534,13 +551,11 @@ def _number(name: str, what: str, given: Any, least: int, at: str) -> int:
     try:
         number = integer(value)
     except TypeError:
-        raise ParameterError(
-            f"{name}: {what}{at} is {given!r}; it must be an integer."
-        ) from None
+        text = f"{name}: {what}{at} is {given!r}; it must be an integer."
+        raise ParameterError(_report(text, HINTS.get(what, ""))) from None
     if number < least:
-        raise ParameterError(
-            f"{name}: {what}{at} is {number}; it must be {least} or more."
-        )
+        text = f"{name}: {what}{at} is {number}; it must be {least} or more."
+        raise ParameterError(_report(text, HINTS.get(what, "")))
     return number
 
 
@@ -588,7 +603,10 @@ def _with_shape(
     entries = [*tuple(shape), *(None for _ in range(free))]
     if len(entries) != x.ndim:
         raise ShapeError(
-            f"{name}: {what} has {len(entries)} entries, {tuple(shape)!r}, for {x.ndim} axes."
+            _report(
+                f"{name}: {what} has {len(entries)} entries, {tuple(shape)!r}, for {x.ndim} axes.",
+                "give a size for each axis, None where it is not known.",
+            )
         )
     sizes = [known_int(e) if isinstance(e, Variable) else e for e in entries]
     sizes = [e if s is None else s for s, e in zip(sizes, entries, strict=True)]
@@ -606,10 +624,18 @@ def _last_sizes(
     entries = list(shape)[-rank:]
     if len(entries) < rank or any(e is None for e in entries):
         raise ShapeError(
-            f"{name}: the last {rank} sizes of {what} must be given, got {tuple(shape)!r}; "
-            "several sizes may have as many places."
+            _report(
+                f"{name}: the last {rank} sizes of {what} must be given, got {tuple(shape)!r}.",
+                "several sizes may have as many places; of an array x they are x.shape.",
+            )
         )
     return as_sizes(entries)
+
+
+def _report(text: str, hint: str) -> Report:
+    """What is wrong with a call, the user's line, and what to do."""
+    report = Report(text, location_here())
+    return report.add("hint", hint) if hint else report
 
 
 __all__ = [

@@ -33,7 +33,7 @@ class Add(UfuncOp):
     """x + y; for bools, or."""
 
     arity = 2
-    ufunc = np.add
+    ufunc, c_complex = np.add, "({x} + {y})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """Or for bools."""
@@ -49,7 +49,7 @@ class Sub(UfuncOp):
 
     arity = 2
     ufunc = np.subtract
-    c_expr = "({x} - {y})"
+    c_expr = c_complex = "({x} - {y})"
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g and -g."""
@@ -61,7 +61,7 @@ class Mul(UfuncOp):
     """x y; for bools, and."""
 
     arity = 2
-    ufunc = np.multiply
+    ufunc, c_complex = np.multiply, "wb_cmul{f}({x}, {y})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """And for bools."""
@@ -80,7 +80,7 @@ class TrueDiv(UfuncOp):
     arity = 2
     cost = 4
     ufunc = np.true_divide
-    c_expr = "({x} / {y})"
+    c_expr, c_complex = "({x} / {y})", "wb_cdiv{f}({x}, {y})"
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """g / y and -g x / y²."""
@@ -126,7 +126,7 @@ class Neg(UfuncOp):
     """-x."""
 
     ufunc = np.negative
-    c_expr = "(-{x})"
+    c_expr = c_complex = "(-{x})"
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """-g."""
@@ -137,7 +137,7 @@ class Abs(UfuncOp):
     """|x|; its gradient at 0 is 0."""
 
     holomorphic = False
-    ufunc = np.absolute
+    ufunc, c_complex = np.absolute, "wb_cabs{f}({x})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """fabs for floats, a choice for signed integers."""
@@ -157,7 +157,7 @@ class Sign(UfuncOp):
     """-1, 0 or 1; x / |x| of a complex number; NaN for NaN."""
 
     holomorphic = False
-    ufunc = np.sign
+    ufunc, c_complex = np.sign, "wb_csign{f}({x})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """A difference of two tests, which keeps NaN."""
@@ -181,7 +181,7 @@ class Conj(UfuncOp):
 
     holomorphic = False
     ufunc = np.conjugate
-    c_expr = "{x}"
+    c_expr, c_complex = "{x}", "wb_cconj{f}({x})"
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """The conjugate of g."""
@@ -191,7 +191,7 @@ class Conj(UfuncOp):
 class Sqr(UfuncOp):
     """x²."""
 
-    ufunc = np.square
+    ufunc, c_complex = np.square, "wb_cmul{f}({x}, {x})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """A product."""
@@ -206,7 +206,7 @@ class Reciprocal(UfuncOp):
     """1 / x; an integer stays one, as in NumPy, and 1 / 0 is NumPy's value."""
 
     cost = 4
-    ufunc = np.reciprocal
+    ufunc, c_complex = np.reciprocal, "wb_creciprocal{f}({x})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """A division for floats."""
@@ -221,7 +221,7 @@ class Maximum(UfuncOp):
     """The larger; NaN when either is. At a tie the gradient goes to the first."""
 
     arity = 2
-    ufunc = np.maximum
+    ufunc, c_complex = np.maximum, "wb_cmaximum{f}({x}, {y})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """A choice that lets NaN through."""
@@ -237,7 +237,7 @@ class Minimum(UfuncOp):
     """The smaller; NaN when either is. At a tie the gradient goes to the first."""
 
     arity = 2
-    ufunc = np.minimum
+    ufunc, c_complex = np.minimum, "wb_cminimum{f}({x}, {y})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """A choice that lets NaN through."""
@@ -290,6 +290,7 @@ class Rint(Rounding):
     name = "round"
     ufunc = np.rint
     c_function = "rint"
+    c_complex = "wb_crint{f}({x})"
 
 
 # --- comparison and logic ----------------------------------------------------------------
@@ -328,49 +329,50 @@ class Comparison(Predicate):
 class Eq(Comparison):
     """Whether x equals y; NaN equals nothing."""
 
-    ufunc, symbol = np.equal, "=="
+    ufunc, symbol, c_complex = np.equal, "==", "({x} == {y})"
 
 
 class Neq(Comparison):
     """Whether x differs from y."""
 
-    ufunc, symbol = np.not_equal, "!="
+    ufunc, symbol, c_complex = np.not_equal, "!=", "({x} != {y})"
 
 
 class Lt(Comparison):
     """Whether x < y."""
 
-    ufunc, symbol = np.less, "<"
+    ufunc, symbol, c_complex = np.less, "<", "wb_clt{f}({x}, {y})"
 
 
 class Le(Comparison):
     """Whether x <= y."""
 
-    ufunc, symbol = np.less_equal, "<="
+    ufunc, symbol, c_complex = np.less_equal, "<=", "wb_cle{f}({x}, {y})"
 
 
 class Gt(Comparison):
     """Whether x > y."""
 
-    ufunc, symbol = np.greater, ">"
+    ufunc, symbol, c_complex = np.greater, ">", "wb_clt{f}({y}, {x})"
 
 
 class Ge(Comparison):
     """Whether x >= y."""
 
-    ufunc, symbol = np.greater_equal, ">="
+    ufunc, symbol, c_complex = np.greater_equal, ">=", "wb_cle{f}({y}, {x})"
 
 
 class IsNan(Predicate):
     """Whether x is NaN."""
 
     ufunc, c_expr = np.isnan, "({x} != {x})"
+    c_complex = "({x} != {x})"
 
 
 class IsInf(Predicate):
     """Whether x is plus or minus infinity."""
 
-    ufunc = np.isinf
+    ufunc, c_complex = np.isinf, "wb_cisinf{f}({x})"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """Never for integers."""
@@ -409,7 +411,7 @@ class Switch(Elementwise):
     """x where the condition holds, else y. Both are computed; only one is taken."""
 
     arity = 3
-    c_expr = "({x} ? {y} : {z})"
+    c_expr = c_complex = "({x} ? {y} : {z})"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """A bool, and what NumPy's ``where`` promotes the branches to."""
@@ -441,7 +443,7 @@ class Fill(Elementwise):
     """y stretched to the shape of x; the values of x do not matter."""
 
     arity = 2
-    c_expr = "{y}"
+    c_expr = c_complex = "{y}"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """Each its own; the result has that of y, a Python number adapting to x."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from workbench.core.errors import Report, ShapeError
 from workbench.core.graph import Apply, Variable
@@ -73,6 +73,9 @@ class Filtering(Opaque):
     flip: bool = True
     unshared: bool = False
 
+    is_spread: ClassVar[bool] = False
+    """Whether results are given, and images made of them."""
+
     @property
     def rank(self) -> int:
         """The number of axes along which filters move."""
@@ -105,6 +108,14 @@ class Filtering(Opaque):
         before, after = self.padding(axis, size)
         whole = add_size(image, add_size(before, after))
         return subtract_size(whole, self.reach(axis, size))
+
+    def must_fit(self, axis: int, places: int | None = None) -> bool:
+        """Whether filters larger than the images are an error, and not just without a place.
+
+        Full padding leaves room for any filter, be the images empty. Images that are made of
+        results, of no `places`, may be smaller than a filter.
+        """
+        return self.pads[axis] != "full" and not (self.is_spread and places == 0)
 
     def places(self, image: Sequence[Any], size: Sequence[Any]) -> tuple[Any, ...]:
         """At how many places filters meet an image, axis by axis; None where not known."""
@@ -157,7 +168,8 @@ class Filtering(Opaque):
         found: list[tuple[int, Size]] = []
         for axis, (n, k) in enumerate(zip(x[2:], self.kernel(w), strict=True)):
             found.append((2 + axis, subtract_size(k, 1)))
-            found.append((2 + axis, self.room(axis, n, k)))
+            if self.must_fit(axis, places=0):  # else numbers of places are compared
+                found.append((2 + axis, self.room(axis, n, k)))
         return found
 
     # --- errors
@@ -206,7 +218,7 @@ class Filtering(Opaque):
                     f"the filters have size 0 on axis {first + k}.",
                     "a filter needs one element at least.",
                 )
-            elif None not in (n, size):
+            elif None not in (n, size) and self.must_fit(k, y[2 + k]):
                 yield from self._too_large(k, n, size, first + k)
         places = self.places(x[2:], self.kernel(w))
         pairs = [("images", 0, y[0], x[0]), ("channels", 1, y[1], w[0])]

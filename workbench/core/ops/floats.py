@@ -48,6 +48,7 @@ class IsFinite(Predicate):
     """Whether x is neither infinite nor NaN."""
 
     ufunc = np.isfinite
+    c_complex = "!(wb_cisnan{f}({x}) | wb_cisinf{f}({x}))"
 
     def scalar_text(self, dtypes: Sequence[str]) -> str:
         """Always for integers."""

@@ -9,12 +9,14 @@ from typing import Any
 
 from workbench.core.errors import DTypeError, Report, ShapeError
 from workbench.core.graph import Variable, as_variable
+from workbench.core.ops.checks import AssertPlace
 from workbench.core.ops.creation import arange
-from workbench.core.ops.elementwise import add, floor_div, mod, mul
+from workbench.core.ops.elementwise import add, and_, floor_div, ge, lt, mod, mul
 from workbench.core.ops.linalg import dot
 from workbench.core.ops.nnet import softmax
 from workbench.core.ops.products import batched_dot, tensordot
-from workbench.core.ops.shape import dimshuffle, reshape, sizes_of
+from workbench.core.ops.reduction import all as all_of
+from workbench.core.ops.shape import dimshuffle, reshape, sizes_of, specify_shape
 from workbench.core.ops.subscript import index
 from workbench.core.ops.ufunc import kind
 from workbench.core.source import location_here
@@ -60,8 +62,11 @@ def h_softmax(
     ------
     ShapeError
         There are more outputs than members of all classes, or an array has another number of axes.
+        When run: an array has not the size that the numbers say.
     DTypeError
         Targets are not integers.
+    OutOfRangeError
+        When run: a target is no output.
 
     References
     ----------
@@ -82,6 +87,9 @@ def h_softmax(
                 f"{n_outputs_per_class} have."
             )
         )
+    W1, b1 = specify_shape(W1, (None, n_classes)), specify_shape(b1, (n_classes,))
+    W2 = specify_shape(W2, (n_classes, None, n_outputs_per_class))
+    b2 = specify_shape(b2, (n_classes, n_outputs_per_class))
     of_class = softmax(add(dot(x, W1), b1))
     if target is None:
         inside = softmax(add(tensordot(x, W2, [[1], [1]]), b2))
@@ -96,6 +104,9 @@ def h_softmax(
         )
     if wanted.ndim != 1:
         raise ShapeError(_report(f"h_softmax: target needs 1 axis, got {wanted.type}."))
+    message = f"h_softmax({x.label()}): targets are outputs, from 0 to {n_outputs - 1}"
+    fits = and_(ge(wanted, 0), lt(wanted, n_outputs))
+    wanted = AssertPlace(message)(wanted, all_of(fits))
     classes = floor_div(wanted, n_outputs_per_class)
     member = mod(wanted, n_outputs_per_class)
     activation = batched_dot(x, index(W2, (classes,)))

@@ -66,6 +66,7 @@ class Pow(UfuncOp):
     arity = 2
     cost = 40
     ufunc = np.power
+    c_complex = "wb_cpow{f}({x}, {y})"
 
     def reference(self, x: Array, y: Array) -> Array:
         """``np.power``; where NumPy takes a square root instead, -0 and -inf as C and IEEE 754 have them."""
@@ -98,6 +99,7 @@ class Exp(Function):
     """e to the power x."""
 
     ufunc, c_function = np.exp, "exp"
+    c_complex = "wb_cexp{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -108,6 +110,7 @@ class Exp2(Function):
     """2 to the power x."""
 
     ufunc, c_function = np.exp2, "exp2"
+    c_complex = "wb_cexp2{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -118,6 +121,7 @@ class Expm1(Function):
     """exp(x) - 1, exact also for small x."""
 
     ufunc, c_function = np.expm1, "expm1"
+    c_complex = "wb_cexpm1{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """exp(x), of which y + 1 loses the digits for a negative x."""
@@ -128,6 +132,7 @@ class Log(Function):
     """The natural logarithm; -inf at 0, NaN below."""
 
     ufunc, c_function = np.log, "log"
+    c_complex = "wb_clog{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -138,6 +143,7 @@ class Log2(Function):
     """The logarithm to base 2."""
 
     ufunc, c_function = np.log2, "log2"
+    c_complex = "wb_clog2{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -148,6 +154,7 @@ class Log10(Function):
     """The logarithm to base 10."""
 
     ufunc, c_function = np.log10, "log10"
+    c_complex = "wb_clog10{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -158,6 +165,7 @@ class Log1p(Function):
     """log(1 + x), exact also for small x."""
 
     ufunc, c_function = np.log1p, "log1p"
+    c_complex = "wb_clog1p{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -169,6 +177,7 @@ class Sqrt(Function):
 
     cost = 8
     ufunc, c_function = np.sqrt, "sqrt"
+    c_complex = "wb_csqrt{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -179,6 +188,7 @@ class Sin(Function):
     """The sine of x radians."""
 
     ufunc, c_function = np.sin, "sin"
+    c_complex = "wb_csin{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -189,6 +199,7 @@ class Cos(Function):
     """The cosine of x radians."""
 
     ufunc, c_function = np.cos, "cos"
+    c_complex = "wb_ccos{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -199,6 +210,7 @@ class Tan(Function):
     """The tangent of x radians."""
 
     ufunc, c_function = np.tan, "tan"
+    c_complex = "wb_of_ctan{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -209,6 +221,7 @@ class Arcsin(Function):
     """The angle in radians whose sine is x."""
 
     ufunc, c_function = np.arcsin, "asin"
+    c_complex = "wb_of_casin{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -219,6 +232,7 @@ class Arccos(Function):
     """The angle in radians whose cosine is x."""
 
     ufunc, c_function = np.arccos, "acos"
+    c_complex = "wb_of_cacos{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -229,6 +243,7 @@ class Arctan(Function):
     """The angle in radians whose tangent is x."""
 
     ufunc, c_function = np.arctan, "atan"
+    c_complex = "wb_of_catan{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -239,6 +254,7 @@ class Sinh(Function):
     """The hyperbolic sine."""
 
     ufunc, c_function = np.sinh, "sinh"
+    c_complex = "wb_csinh{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -249,6 +265,7 @@ class Cosh(Function):
     """The hyperbolic cosine."""
 
     ufunc, c_function = np.cosh, "cosh"
+    c_complex = "wb_ccosh{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -259,6 +276,7 @@ class Tanh(Function):
     """The hyperbolic tangent."""
 
     ufunc, c_function = np.tanh, "tanh"
+    c_complex = "wb_of_ctanh{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -269,6 +287,7 @@ class Arcsinh(Function):
     """The inverse of sinh."""
 
     ufunc, c_function = np.arcsinh, "asinh"
+    c_complex = "wb_of_casinh{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -279,6 +298,7 @@ class Arccosh(Function):
     """The inverse of cosh; NaN below 1."""
 
     ufunc, c_function = np.arccosh, "acosh"
+    c_complex = "wb_of_cacosh{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -289,6 +309,7 @@ class Arctanh(Function):
     """The inverse of tanh; NaN outside [-1, 1]."""
 
     ufunc, c_function = np.arctanh, "atanh"
+    c_complex = "wb_of_catanh{f}({x})"
 
     def slope(self, x: Variable, y: Variable) -> Variable:
         """dy/dx."""
@@ -354,6 +375,7 @@ class Sinc(Function):
 
     ufunc: ClassVar[np.ufunc] = np.multiply
     c_expr = "wb_sinc{f}({x})"
+    c_complex = "wb_csinc{f}({x})"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """Those of πx."""

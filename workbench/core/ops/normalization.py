@@ -114,7 +114,8 @@ class Normalized(Composite):
         parts = []
         if g is not None:
             along = mul(y, true_div(self.total(mul(g, y)), number))
-            rest = sub(sub(g, true_div(self.total(g), number)), along)
+            # So bracketed nothing can be taken from g before both means are there: one loop does it all.
+            rest = sub(g, add(along, true_div(self.total(g), number)))
             parts.append(mul(self.inverse(variance), rest))
         if of_mean is not None:
             sizes = map(size_variable, sizes_of(x))
@@ -180,7 +181,7 @@ def batch_normalization_train(
     Raises
     ------
     ShapeError
-        An axis is named twice or does not exist, or a parameter has another number of axes.
+        An axis is named twice or does not exist, or a parameter has another number of axes; `AxisError` is one.
     ParameterError
         `epsilon` is not positive, or one of the averages is missing.
 
@@ -214,13 +215,19 @@ def batch_normalization_train(
     out = add(mul(y, scale), shift)
     results = [cast(v, x.dtype) for v in (middle, op.inverse(variance))]
     if not missing:
+        factor = as_variable(running_average_factor)
+        if factor.ndim:
+            raise ShapeError(
+                _report(
+                    f"{name}({x.label()}): running_average_factor is one number, got {factor.type}."
+                )
+            )
         number = count(x, layout.axes, variance.dtype)
         unbiased = true_div(number, maximum(sub(number, 1), 1))
         for (key, old), new in zip(
             averages.items(), (middle, mul(variance, unbiased)), strict=True
         ):
             before = layout.stretched(key, old)
-            factor = as_variable(running_average_factor)
             moved = add(mul(before, sub(1, factor)), mul(new, factor))
             results.append(cast(moved, before.dtype))
     return (cast(out, x.dtype), *map(layout.reduced, results))
@@ -298,7 +305,7 @@ def layer_normalization(
     """
     name = "layer_normalization"
     x = _floats(name, inputs)
-    places = normal_axes(list(axes) if not isinstance(axes, int) else axes, x.ndim)
+    places = _places(name, x, axes)
     y = Normalized(places, _positive(name, epsilon)).apply(_wide(x)).outputs[0]
     y = cast(y, x.dtype)
     if gamma is not None:
@@ -325,7 +332,7 @@ class _Layout:
             rest = range(2, x.ndim) if axes == "spatial" else ()
             self.axes: tuple[int, ...] = (0, *rest)
         else:
-            self.axes = normal_axes(axes, x.ndim)
+            self.axes = _places(name, x, axes)
         self.kept = [a for a in range(x.ndim) if a not in self.axes]
         first = next(iter(given))
         self.whole = as_variable(given[first]).ndim == x.ndim
@@ -359,6 +366,14 @@ class _Layout:
     def reduced(self, result: Variable) -> Variable:
         """A result with the axes that parameters have."""
         return result if self.whole else dimshuffle(result, *self.kept)
+
+
+def _places(name: str, x: Variable, axes: int | Sequence[int]) -> tuple[int, ...]:
+    """Axes counted from 0, in order."""
+    try:
+        return normal_axes(axes if isinstance(axes, int) else list(axes), x.ndim)
+    except ShapeError as error:
+        raise type(error)(_report(f"{name}({x.label()}): {error}")) from None
 
 
 def _floats(name: str, inputs: Any) -> Variable:

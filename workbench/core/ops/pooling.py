@@ -28,12 +28,23 @@ from workbench.core.op import Size, Sizes
 from workbench.core.ops.shape import size_variable, sizes_of
 from workbench.core.ops.window_loops import (
     NO_TEXT,
-    count_text,
+    STRETCH,
+    begin_text,
+    covered_text,
+    first_text,
+    iterations_text,
     lowest_text,
+    number_text,
     place_text,
     window_text,
 )
-from workbench.core.ops.windows import FromWindows, Geometry, ToWindows, window_count
+from workbench.core.ops.windows import (
+    FromWindows,
+    Geometry,
+    ToWindows,
+    Windowed,
+    window_count,
+)
 from workbench.core.types import Array
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
@@ -104,51 +115,65 @@ class Pool(ToWindows):
         self, node: Apply, tangents: Sequence[Variable | None]
     ) -> Sequence[Variable | None]:
         """The same of the change; of a maximum the change at its place."""
-        t, settings = tangents[0], self.settings(node)
-        if t is None:
-            return [None]
-        if self.mode != "max":
-            return [self(t, *settings)]
+        t = tangents[0]
+        if t is None or self.mode != "max":
+            return super().jvp(node, tangents)
         take = PoolTake(self.rank, self.ignore_border)
-        return [take(t, self.places(node), *settings)]
+        return [take(t, self.places(node), *self.settings(node))]
 
     def places(self, node: Apply) -> Variable:
         """Where in each window the largest element stands."""
         return PoolPlaces(self.rank, self.ignore_border)(*node.inputs)
 
     def c_code(self, node: Apply) -> str:
-        """A nest of loops."""
+        """What is seen is gathered for a stretch of windows."""
         x, y = node.inputs[0], node.outputs[0]
         if x.dtype in NO_TEXT:
             return ""
         if self.mode == "max":
-            # NaN is looked for apart, so that nothing depends on how the elements compare.
-            before = f"out_t best = {lowest_text(x.dtype)}; int spoilt = 0;"
-            element = "const out_t v = whole[$AT]; best = v > best ? v : best; spoilt |= v != v;"
-            spoilt = "spoilt ? (out_t)NAN : best" if x.type.is_float else "best"
-            after = f"small[$TO] = {spoilt};"
+            # NaN is noted apart: a maximum that minds it takes branches, which random elements mislead.
+            held, before = (
+                f"out_t best[{STRETCH}];",
+                f"best[q] = {lowest_text(x.dtype)};",
+            )
+            element = "const in0_t v = whole[$AT]; best[q] = v > best[q] ? v : best[q];"
+            result = "best[q]"
+            if x.type.is_float:
+                held += f" out_t spoilt[{STRETCH}];"
+                before += " spoilt[q] = 0;"
+                element += " spoilt[q] = v != v ? 1 : spoilt[q];"
+                result = "spoilt[q] != 0 ? (out_t)NAN : best[q]"
         else:
             wide = "double" if y.type.is_float else "out_t"
-            before = f"{wide} total = 0;"
-            element = "total += whole[$AT];"
-            number = self.number(x.ndim, "in0")
-            after = f"small[$TO] = (out_t)(total{number});"
+            held = f"{wide} total[{STRETCH}];\n{self.covered()}"
+            before, element = "total[q] = 0;", "total[q] += whole[$AT];"
+            result = f"(out_t)(total[q]{self.number()})"
         return window_text(
             node,
             self.settings(node),
             whole="in0",
             small="out",
+            held=held,
             before=before,
             element=element,
-            after=after,
+            after=f"small[$TO] = {result};",
         )
 
-    def number(self, ndim: int, whole: str) -> str:
+    def c_iterations(self, node: Apply) -> tuple[str, str]:
+        """One for each set of leading indices."""
+        return iterations_text(node, self.rank, "out", 3, self.settings(node))
+
+    def covered(self) -> str:
+        """C text that declares what :meth:`number` needs."""
+        if self.mode == "sum":
+            return ""
+        return covered_text(self.rank, self.mode == "average_inc_pad")
+
+    def number(self) -> str:
         """What a sum is divided by, as C text; nothing for a sum."""
         if self.mode == "sum":
             return ""
-        lead, with_padding = ndim - self.rank, self.mode == "average_inc_pad"
-        return f" / ({count_text(self.rank, whole, lead, with_padding)})"
+        return f" / ({number_text(self.rank, self.mode == 'average_inc_pad')})"
 
     @staticmethod
     def out_shape(
@@ -209,35 +234,94 @@ class PoolPlaces(ToWindows):
         """None."""
         return [None] * len(node.inputs)
 
+    def jvp(
+        self, node: Apply, tangents: Sequence[Variable | None]
+    ) -> Sequence[Variable | None]:
+        """None."""
+        return [None]
+
     def c_code(self, node: Apply) -> str:
-        """A nest of loops."""
+        """The largest so far of each window of a stretch, and its place."""
         x = node.inputs[0]
         if x.dtype in NO_TEXT:
             return ""
+        # Choices written as bits have no branches, which random elements would mislead.
+        held = f"in0_t best[{STRETCH}]; out_t place[{STRETCH}];"
+        before = f"best[q] = {lowest_text(x.dtype)}; place[q] = -1;"
+        element = (
+            "const in0_t v = whole[$AT]; const out_t larger = -(out_t)(v > best[q]); "
+            "best[q] = v > best[q] ? v : best[q]; place[q] += ((out_t)$K - place[q]) & larger;"
+        )
+        found = f"place[q] < 0 ? (out_t)({first_text(self.rank)}) : place[q]"
+        if x.type.is_float:
+            held += f" out_t spoilt[{STRETCH}];"
+            before += " spoilt[q] = -1;"
+            element += " spoilt[q] += ((out_t)$K - spoilt[q]) & -(out_t)(v != v) & spoilt[q] >> 31;"
+            found = f"spoilt[q] >= 0 ? spoilt[q] : {found}"
         return window_text(
             node,
             self.settings(node),
             whole="in0",
             small="out",
-            before=f"in0_t best = {lowest_text(x.dtype)}; int spoilt = 0; int64_t place = -1;",
-            element="const in0_t v = whole[$AT]; best = v > best ? v : best; spoilt |= v != v;",
-            # Choosing twice has no branches, which random elements would mislead.
-            between="if (spoilt) best = (in0_t)NAN;" * x.type.is_float,
-            again="const in0_t v = whole[$AT]; const int found = (v == best) | (v != v); "
-            "place = found & (place < 0) ? $K : place;",
-            after="small[$TO] = place < 0 ? 0 : (out_t)place;",
+            held=held,
+            before=before,
+            element=element,
+            after=f"{begin_text(self.rank)} small[$TO] = {found};",
         )
+
+    def c_iterations(self, node: Apply) -> tuple[str, str]:
+        """One for each set of leading indices."""
+        return iterations_text(node, self.rank, "out", 6, self.settings(node))
 
 
 @dataclass(frozen=True)
-class PoolTake(ToWindows):
-    """The element at a place of each window; 0 where the window does not see it.
+class AtPlaces(Windowed):
+    """Elements at places of the windows; the second input has these, as :class:`PoolPlaces` counts them.
 
-    The second input has the places, as :class:`PoolPlaces` counts them.
+    In C, `c_move` is what is done for a window; ``$AT`` is its place, and ``seen`` whether it sees it.
     """
 
-    name = "pool_take"
     arrays: ClassVar[int] = 2
+    c_whole: ClassVar[str]
+    c_small: ClassVar[str]
+
+    def c_move(self, dtype: str) -> str:
+        """The statement for a window."""
+        raise NotImplementedError
+
+    def c_code(self, node: Apply) -> str:
+        """A loop over the windows."""
+        dtype = node.inputs[0].dtype
+        if dtype in NO_TEXT:
+            return ""
+        find = place_text(self.rank, "also_in1[$TO_in1]")
+        return window_text(
+            node,
+            self.settings(node),
+            whole=self.c_whole,
+            small=self.c_small,
+            after=f"{find} {self.c_move(dtype)}",
+            also=["in1"],
+            start=zeros(node, self.rank) if self.c_whole == "out" else "",
+        )
+
+    def c_iterations(self, node: Apply) -> tuple[str, str]:
+        """One for each set of leading indices."""
+        return iterations_text(node, self.rank, self.c_small, 60)
+
+
+@dataclass(frozen=True)
+class PoolTake(AtPlaces, ToWindows):
+    """The element at a place of each window; where the window does not see it 0, or if `lowest` that."""
+
+    lowest: bool = False
+    name = "pool_take"
+    c_whole, c_small = "in0", "out"
+
+    def c_move(self, dtype: str) -> str:
+        """An element for the window."""
+        other = lowest_text(dtype) if self.lowest else "0"
+        return f"small[$TO] = seen ? whole[$AT] : {other};"
 
     def size_checks(
         self, node: Apply, shapes: Sequence[Sizes]
@@ -251,7 +335,7 @@ class PoolTake(ToWindows):
         x, places = inputs[:2]
         geometry = self.geometry(inputs)
         self.check_counts(places.shape, geometry.counts(x.shape[x.ndim - self.rank :]))
-        seen = flat_windows(geometry, x, 0)
+        seen = flat_windows(geometry, x, lowest(x.dtype) if self.lowest else 0)
         return np.take_along_axis(seen, places[..., None].astype("int64"), -1)[..., 0]
 
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
@@ -265,37 +349,25 @@ class PoolTake(ToWindows):
     def jvp(
         self, node: Apply, tangents: Sequence[Variable | None]
     ) -> Sequence[Variable | None]:
-        """The change at the places."""
+        """The change at the places, 0 where none is seen."""
         t = tangents[0]
-        return [None if t is None else self(t, *node.inputs[1:])]
-
-    def c_code(self, node: Apply) -> str:
-        """A loop over the windows."""
-        if node.inputs[0].dtype in NO_TEXT:
-            return ""
-        find = place_text(self.rank, "also_in1[$TO_in1]")
-        return window_text(
-            node,
-            self.settings(node),
-            whole="in0",
-            small="out",
-            before=find,
-            element="",
-            after="small[$TO] = seen ? whole[$AT] : 0;",
-            also=["in1"],
-        )
+        take = PoolTake(self.rank, self.ignore_border)
+        return [None if t is None else take(t, *node.inputs[1:])]
 
 
 @dataclass(frozen=True)
-class PoolPut(FromWindows):
+class PoolPut(AtPlaces, FromWindows):
     """An array of zeros, to which each element of the first input is added at a place of its window.
 
-    The second input has the places, as :class:`PoolPlaces` counts them; the last inputs are
-    the sizes of the array.
+    The last inputs are the sizes of the array.
     """
 
     name = "pool_put"
-    arrays: ClassVar[int] = 2
+    c_whole, c_small = "out", "in0"
+
+    def c_move(self, dtype: str) -> str:
+        """The window's element is added."""
+        return "if (seen) whole[$AT] += small[$TO];"
 
     def size_checks(
         self, node: Apply, shapes: Sequence[Sizes]
@@ -330,30 +402,6 @@ class PoolPut(FromWindows):
         assert g is not None
         take = PoolTake(self.rank, self.ignore_border)
         return [take(g, node.inputs[1], *self.settings(node)), *self.nothing(node)]
-
-    def jvp(
-        self, node: Apply, tangents: Sequence[Variable | None]
-    ) -> Sequence[Variable | None]:
-        """The change put at the places."""
-        t = tangents[0]
-        return [None if t is None else self(t, *node.inputs[1:])]
-
-    def c_code(self, node: Apply) -> str:
-        """A loop over the windows."""
-        if node.inputs[0].dtype in NO_TEXT:
-            return ""
-        find = place_text(self.rank, "also_in1[$TO_in1]")
-        return window_text(
-            node,
-            self.settings(node),
-            whole="out",
-            small="in0",
-            before=find,
-            element="",
-            after="if (seen) whole[$AT] += small[$TO];",
-            also=["in1"],
-            start=zeros(node, self.rank),
-        )
 
 
 @dataclass(frozen=True)
@@ -400,29 +448,25 @@ class PoolSpread(FromWindows):
         pool = Pool(self.rank, self.ignore_border, self.mode)
         return [pool(g, *self.settings(node)), *self.nothing(node)]
 
-    def jvp(
-        self, node: Apply, tangents: Sequence[Variable | None]
-    ) -> Sequence[Variable | None]:
-        """The change spread."""
-        t = tangents[0]
-        return [None if t is None else self(t, *node.inputs[1:])]
-
     def c_code(self, node: Apply) -> str:
-        """A nest of loops."""
-        g = node.inputs[0]
-        if g.dtype in NO_TEXT:
+        """Each window's share, added to one after the other of what it sees."""
+        if node.inputs[0].dtype in NO_TEXT:
             return ""
-        number = Pool(self.rank, self.ignore_border, self.mode).number(g.ndim, "out")
+        pool = Pool(self.rank, self.ignore_border, self.mode)
         return window_text(
             node,
             self.settings(node),
             whole="out",
             small="in0",
-            before=f"const out_t share = small[$TO]{number};",
-            element="whole[$AT] += share;",
-            after="",
+            held=f"out_t share[{STRETCH}];\n{pool.covered()}",
+            before=f"share[q] = (out_t)(small[$TO]{pool.number()});",
+            element="whole[$AT] += share[q];",
             start=zeros(node, self.rank),
         )
+
+    def c_iterations(self, node: Apply) -> tuple[str, str]:
+        """One for each set of leading indices."""
+        return iterations_text(node, self.rank, "in0", 12, self.settings(node))
 
 
 def zeros(node: Apply, rank: int) -> str:

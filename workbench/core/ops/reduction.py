@@ -51,6 +51,7 @@ class Sum(Reduction):
 
     c_start: ClassVar[str] = "0"
     c_combine: ClassVar[str] = "{a} + {x}"
+    c_complex: ClassVar[str] = "{a} + {x}"
 
     def result_dtype(self, dtype: str) -> str:
         """int64 or uint64 for narrower integers and bools."""
@@ -85,6 +86,7 @@ class Prod(Reduction):
     no_zeros_in_input: bool = False
     c_start: ClassVar[str] = "1"
     c_combine: ClassVar[str] = "{a} * {x}"
+    c_complex: ClassVar[str] = "wb_cproduct{f}({a}, {x})"
 
     def result_dtype(self, dtype: str) -> str:
         """int64 or uint64 for narrower integers and bools."""
@@ -215,6 +217,7 @@ class All(Reduction):
 
     c_start: ClassVar[str] = "1"
     c_combine: ClassVar[str] = "{a} & ({x} != 0)"
+    c_complex: ClassVar[str] = "{a} & ({x} != 0)"
 
     def result_dtype(self, dtype: str) -> str:
         """A bool."""
@@ -240,6 +243,7 @@ class Any_(Reduction):
     name: ClassVar[str] = "any"
     c_start: ClassVar[str] = "0"
     c_combine: ClassVar[str] = "{a} | ({x} != 0)"
+    c_complex: ClassVar[str] = "{a} | ({x} != 0)"
 
     def result_dtype(self, dtype: str) -> str:
         """A bool."""

@@ -25,7 +25,15 @@ from workbench.core.graph import (
 )
 from workbench.core.graph import clone as replace_nodes
 from workbench.core.inner import InnerGraph, Link
-from workbench.core.op import Opaque, Size, Sizes, known_int, known_size, settled_sizes
+from workbench.core.op import (
+    Elementwise,
+    Opaque,
+    Size,
+    Sizes,
+    known_int,
+    known_size,
+    settled_sizes,
+)
 from workbench.core.ops.bodies import Body
 from workbench.core.ops.scan_derivatives import pull, push
 from workbench.core.ops.shape import (
@@ -193,14 +201,23 @@ class Scan(Opaque):
         # What stands for a variable of the body: an input, or a size that a step asks for.
         fixed = dict(zip(own, outer, strict=True))
         changing = set(self.body.inputs) - set(own)
+        lost: set[Size] = set()  # which only the values of a step tell
         order = self.body.order if of is None else toposort(of, self.body.inputs)
         for inner in order:
             for v in inner.inputs:
                 known.setdefault(v, sizes_of(v))
-            inferred = inner.op.infer_shape(inner, [known[v] for v in inner.inputs])
+            given_sizes = [known[v] for v in inner.inputs]
+            inferred = inner.op.infer_shape(inner, given_sizes)
+            if lost and isinstance(inner.op, Elementwise):
+                inferred = [_of_operands(inner, given_sizes, lost)]
             for v, sizes in zip(inner.outputs, inferred, strict=True):
                 known[v] = settled_sizes(
                     v, sizes, lambda v, k: SizeOf(k)(v), known_size
+                )
+                lost.update(
+                    size
+                    for size, inferred_size in zip(known[v], sizes, strict=True)
+                    if inferred_size is None and not isinstance(size, int)
                 )
             if isinstance(inner.op, SizeOf | Shape):
                 sizes = [_outside(s, fixed, changing) for s in known[inner.inputs[0]]]
@@ -440,6 +457,21 @@ class _Stacks:
                 stack = stack[first : first + keep]
             found.append(stack)
         return found
+
+
+def _of_operands(
+    node: Apply, shapes: Sequence[Sizes], lost: set[Size]
+) -> list[Size | None]:
+    """The sizes of an elementwise result: of operands of which something else tells them."""
+    found: list[Size | None] = []
+    for axis in range(node.output.ndim):
+        sizes = [
+            shape[axis]
+            for v, shape in zip(node.inputs, shapes, strict=True)
+            if v.type.shape[axis] != 1
+        ]
+        found.append(next((s for s in sizes if s not in lost), None if sizes else 1))
+    return found
 
 
 def _asked_for(node: Apply, sizes: Sequence[Size | None]) -> dict[Variable, Variable]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core import source
 from workbench.core.backward import is_undefined, walk
+from workbench.core.evaluate import has_choice
 from workbench.core.forward import push as push_through
 from workbench.core.graph import (
     Apply,
@@ -35,9 +36,9 @@ from workbench.core.graph import (
 from workbench.core.op import Elementwise, View
 from workbench.core.ops import elementwise as ew
 from workbench.core.ops.bodies import Body
-from workbench.core.ops.control import zeros_of
+from workbench.core.ops.control import Fitted, zeros_of
 from workbench.core.ops.joining import concatenate, stack
-from workbench.core.ops.shape import Shape, SizeOf, sizes_of
+from workbench.core.ops.shape import Shape, SizeOf, size_variable, sizes_of
 from workbench.core.ops.subscript import index, set_subtensor
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ def _reached(start: Iterable[int], pairs: Collection[tuple[int, int]]) -> list[i
     while more := {b for a, b in pairs if a in found} - found:
         found |= more
     return sorted(found)
+
+
+def _of_the_sizes_of(v: Variable, gradient: Variable) -> Variable:
+    """The gradient of a row, said to be as large as the row where choices hide that it is."""
+    if not has_choice(toposort([gradient])):
+        return gradient
+    return Fitted()(gradient, *map(size_variable, sizes_of(v)))
 
 
 # --- backwards ---------------------------------------------------------------------------
@@ -143,7 +151,7 @@ class _Pull:
             self._waiting(found.get(taps.get(key, key)), key) for key in self.pending
         ]
         results += [ew.add(sums[v], found[v]) for v in others]
-        results += [found[v] for v in rows]
+        results += [_of_the_sizes_of(v, found[v]) for v in rows]
         outputs = self._loop(results, sums) if results else []
         stacks = dict(zip([*self.pending, *others], outputs, strict=False))
         ends = {k: index(v, -1 if op.backwards else 0) for k, v in stacks.items()}

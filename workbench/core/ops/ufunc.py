@@ -226,6 +226,10 @@ class Cast(Elementwise):
             return "wb_to_" + self.dtype + "({x})"
         return "({r}){x}"
 
+    def complex_text(self, dtypes: Sequence[str]) -> str:
+        """A C cast to the other complex dtype."""
+        return "({r}){x}" if kind(self.dtype) == "c" else ""
+
     def vjp(self, node: Apply, g: Variable | None) -> Sequence[Variable | None]:
         """The gradient cast back, of a real number its real part; none through an integer."""
         (x,) = node.inputs
@@ -263,6 +267,7 @@ class Real(Elementwise):
     """The real part of a complex number; its adjoint is the cast to complex."""
 
     holomorphic: ClassVar[bool] = False
+    c_complex = "__real__({x})"
 
     def loop_types(self, *dtypes: str | type) -> list[str]:
         """A complex dtype, and that of its parts."""

@@ -158,6 +158,13 @@ class Windowed(Opaque):
         """Through the first array."""
         return [k == 0 and v.type.is_float for k, v in enumerate(node.inputs)]
 
+    def jvp(
+        self, node: Apply, tangents: Sequence[Variable | None]
+    ) -> Sequence[Variable | None]:
+        """The same of the change of the first array, in which most are linear."""
+        t = tangents[0]
+        return [None if t is None else self(t, *node.inputs[1:])]
+
     def nothing(self, node: Apply) -> list[None]:
         """What the inputs but the first get as gradient."""
         return [None] * (len(node.inputs) - 1)

@@ -1,5 +1,5 @@
-"""Signals and images: pooling."""
+"""Signals and images: pooling, and convolution without channels."""
 
-from workbench.tensor.signal import downsample, pool
+from workbench.tensor.signal import conv, downsample, pool
 
-__all__ = ["downsample", "pool"]
+__all__ = ["conv", "downsample", "pool"]
