@@ -115,9 +115,10 @@ def _difference(
             spread = np.max(
                 np.abs(runs - want), axis=0, initial=0, where=np.isfinite(runs - want)
             )
-            allowed = 3 * spread + ULPS * np.spacing(
-                np.abs(np.where(np.isfinite(want), want, 0))
-            )
+            size = np.abs(np.where(np.isfinite(want), want, 0))
+            # Near a pole, as of the tangent, a few runs say little of how far others may go.
+            spread = np.where(3 * spread > size, 10 * spread, spread)
+            allowed = 3 * spread + ULPS * np.spacing(size)
             exact = ~np.isfinite(want) | (want == 0) & (spread == 0)
             equal = np.where(exact, _same(have, want), np.abs(have - want) <= allowed)
         else:
@@ -338,16 +339,14 @@ def _complex_disturbed(
         other = np.where(np.isnan(result), np.inf, np.nan)
         is_open = (odd < full) | ~np.isfinite(result)
         result = np.where(is_open, other, result).astype(result.dtype)
+    adds = isinstance(op, Sum | Prod | Dot | BatchedDot)
+    if adds and (extreme or rng.random() < 0.5):
+        parts = (result.real, result.imag)
+        result = _joined(*(np.where(part == 0, -part, part) for part in parts))
     if isinstance(op, Sum | Dot | BatchedDot):
         wide = [np.abs(x).astype("float64") for x in inputs]
         n = wide[0].size // max(result.size, 1)
         n = n if isinstance(op, Sum) else wide[0].shape[-1]
-        flipped = extreme or rng.random() < 0.5
-        parts = [
-            np.where((part == 0) & flipped, -part, part)
-            for part in (result.real, result.imag)
-        ]
-        result = _joined(*parts)
         return _away(result, 2 * n * np.asarray(op.reference(*wide)), rng, zeros=True)
     if isinstance(op, Prod):
         n = max(inputs[0].size // max(result.size, 1), 1)

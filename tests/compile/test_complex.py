@@ -389,3 +389,16 @@ def test_a_sign_stays_where_it_decides_about_a_zero():
 
     assert wb.function([z], output)(1.0) == output.eval({z: 1.0}) == -1j
     assert wb.function([z], T.sqrt(-(2.0 * z)))(0.5) == -1j
+
+
+@pytest.mark.parametrize("power", [0, -1, 2, 0.5, 2j, -2.5 + 1j])
+def test_rules_for_real_powers_leave_complex_ones(power):
+    # A warning would say that a rule compared complex numbers.
+    z = T.zvector("z")
+    p = T.constant(np.complex128(power))
+    made = [(1 + T.exp(z)) ** p, T.log(z**p), z / z**p, T.exp(z) * z**p]
+    value = np.array([0.5 + 1j, -2 - 0.25j])
+
+    for output in made:
+        fast, plain = (wb.function([z], output, mode=m) for m in ("FAST_RUN", "None"))
+        np.testing.assert_allclose(fast(value), plain(value), rtol=1e-12)

@@ -173,3 +173,12 @@ def test_text_of_an_op_has_a_pointer_to_integers():
     value = np.arange(8).reshape(2, 2, 2) - 3
 
     assert_as_written([g, places], put + 1, value, np.ones((2, 2, 2), "int32"))
+
+
+def test_size_that_follows_from_what_only_numpy_computes():
+    # The step reads a copy of the cast; the size was computed without it, by an op without C.
+    x, y = TensorType("bool", ())("x"), T.matrix("y")
+    f = wb.function([x, y], y[-4 : T.reciprocal(T.cast(x, "int8")) : -2])
+
+    assert f.source
+    assert f(True, np.ones((9, 2))).shape == (2, 2)

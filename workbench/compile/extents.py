@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from workbench.compile.copies import Copy
+from workbench.compile.scalars import template
 from workbench.core.graph import Apply, Constant, Variable, toposort
 from workbench.core.op import Elementwise, Size, Sizes, known_value, settled_sizes
 from workbench.core.ops.shape import SizeOf, size_variable
@@ -130,7 +131,7 @@ class Extents:
         if isinstance(node.op, Copy):
             return self.plain(node.inputs[0])
         if not isinstance(node.op, Elementwise):
-            return variable  # a computed number: it is what it is
+            return variable  # a number that a step computes: it is what it is
         inputs = [self.plain(v) for v in node.inputs]
         values = [v if isinstance(v, int) else known_value(v) for v in inputs]
         if all(v is not None for v in values):
@@ -139,6 +140,8 @@ class Extents:
                 for v, given in zip(values, node.inputs, strict=True)
             ]
             return _number(Constant(node.op.evaluate(node, arrays)[0]))
+        if not template(node.op, [v.dtype for v in node.inputs]):
+            return variable
         key = (node.op, tuple(map(_identity, inputs)))
         if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
             return self._once(key, lambda: node.outputs[0])

@@ -84,7 +84,7 @@ def log_of_power(node):
     """
     power = node_of(node.inputs[0], Pow)
     p = None if power is None else scalar_value(power.inputs[1])
-    if not p or not math.isfinite(p) or kind(node.output.dtype) != "f":
+    if kind(node.output.dtype) != "f" or not p or not math.isfinite(p):
         return None
     x = power.inputs[0]
     if p % 2 == 0 and log_form(x) is None:
@@ -188,6 +188,8 @@ def log_of_prod(node):
 
 def never_negative(variable: Variable, levels: int = 6) -> bool:
     """Whether a float is at least 0, or NaN, by the way it is written."""
+    if kind(variable.dtype) == "c":
+        return False
     value = scalar_value(variable)
     if value is not None:
         return bool(value >= 0)

@@ -51,6 +51,7 @@ from workbench.core.ops.mathematics import (
     tanh,
 )
 from workbench.core.ops.special import Logit
+from workbench.core.ops.ufunc import kind
 
 # --- written with exponentials --------------------------------------------------------
 
@@ -76,7 +77,7 @@ def over_1_plus_exp(c, x):
 def inverse_of_1_plus_exp(variable: Variable) -> Variable | None:
     """1 / v for a v that is 1 + exp(x) or a power of it: a power of sigmoid(-x)."""
     node: Any = variable.owner
-    if node is None:
+    if node is None or kind(variable.dtype) != "f":
         return None
     if isinstance(node.op, Sqr):
         base = inverse_of_1_plus_exp(node.inputs[0])
@@ -117,7 +118,7 @@ def divisor_with_1_plus_exp(node):
 def power_of_1_plus_exp(node):
     """(1 + exp(x))^-p is sigmoid(-x)^p."""
     power = scalar_value(node.inputs[1])
-    if power is None or not power < 0:
+    if kind(node.output.dtype) != "f" or power is None or not power < 0:
         return None
     inverse = inverse_of_1_plus_exp(node.inputs[0])
     if inverse is None:

@@ -444,9 +444,10 @@ class Product:
 
 
 def _exponent(node: Any) -> Any:
-    """The constant exponent of a power, or None."""
+    """The constant real exponent of a power, or None."""
     exponent = node.inputs[1]
-    return uniform_value(exponent) if all(exponent.broadcastable) else None
+    found = uniform_value(exponent) if all(exponent.broadcastable) else None
+    return None if np.iscomplexobj(found) else found
 
 
 def fit(value: Variable, like: Variable, context: Context) -> Variable:
