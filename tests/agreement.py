@@ -185,6 +185,7 @@ MOVING: tuple[type[Op], ...] = (
 )
 # Ops that take one of several zeros, whose sign NumPy itself does not promise.
 CHOOSING: tuple[type[Op], ...] = (Maximum, Minimum, Max, Min, Sum)
+PRODUCTS = Dot | BatchedDot | ScaledDot | Gemm
 # Ops that add terms in an order of their own.
 SUMMING: tuple[type[Op], ...] = (
     Sum,
@@ -268,12 +269,9 @@ def _disturb(
         n = x.size // max(result.size, 1)
         wide = np.abs(x.astype("float64"))
         away = noise * 8 * n * eps * np.sum(wide, axis=op.axes)
-    elif isinstance(op, Dot):
-        x, y = (np.abs(v.astype("float64")) for v in inputs)
-        away = noise * 8 * x.shape[-1] * eps * np.dot(x, y)
-    elif isinstance(op, BatchedDot):
-        x, y = (np.abs(v.astype("float64")) for v in inputs)
-        away = noise * 8 * x.shape[-1] * eps * np.matmul(x, y)
+    elif isinstance(op, PRODUCTS):
+        wide = [np.abs(v.astype("float64")) for v in inputs]
+        away = noise * 8 * _terms(op, wide) * eps * op.reference(*wide)
     elif isinstance(op, Blockwise) and isinstance(op.core, Dot):
         wide = [np.abs(v.astype("float64")) for v in inputs]
         away = noise * 8 * wide[0].shape[-1] * eps * op.evaluate(node, wide)[0]
@@ -332,26 +330,32 @@ def _complex_disturbed(
         result = _product(inputs[0], inputs[-1], extreme or rng.random() < 0.5)
     if isinstance(op, Elementwise):
         return result if isinstance(op, MOVING) else _away(result, _size(result), rng)
-    if extreme and isinstance(op, Prod | Dot | BatchedDot):
+    if extreme and isinstance(op, Prod | PRODUCTS):
         # 1 times an infinite part is that, or NaN, and whether it is multiplied by 1 is open.
         odd = op.reference(*(np.isfinite(x).astype("float64") for x in inputs))
         full = op.reference(*(np.ones(x.shape) for x in inputs))
         other = np.where(np.isnan(result), np.inf, np.nan)
         is_open = (odd < full) | ~np.isfinite(result)
         result = np.where(is_open, other, result).astype(result.dtype)
-    adds = isinstance(op, Sum | Prod | Dot | BatchedDot)
+    adds = isinstance(op, Sum | Prod | PRODUCTS)
     if adds and (extreme or rng.random() < 0.5):
         parts = (result.real, result.imag)
         result = _joined(*(np.where(part == 0, -part, part) for part in parts))
-    if isinstance(op, Sum | Dot | BatchedDot):
+    if isinstance(op, Sum | PRODUCTS):
         wide = [np.abs(x).astype("float64") for x in inputs]
         n = wide[0].size // max(result.size, 1)
-        n = n if isinstance(op, Sum) else wide[0].shape[-1]
+        n = n if isinstance(op, Sum) else _terms(op, wide)
         return _away(result, 2 * n * np.asarray(op.reference(*wide)), rng, zeros=True)
     if isinstance(op, Prod):
         n = max(inputs[0].size // max(result.size, 1), 1)
         return _away(result, n * _size(result), rng)
     return result
+
+
+def _terms(op: Op, inputs: Sequence[Array]) -> int:
+    """How many products an element of a product of matrices adds up."""
+    x = inputs[{Gemm: 2, ScaledDot: 1}.get(type(op), 0)]
+    return x.shape[-1] + 2
 
 
 def _product(x: Array, y: Array, fused: bool) -> Array:

@@ -402,3 +402,26 @@ def test_loop_of_one_step_is_none():
 
     assert not loops_of(rewritten)
     agree([rows], [rewritten], net.values())
+
+
+def test_gradient_of_gates_written_apart_has_one_product_a_step():
+    # What the sequence's gradient takes of all gates at once is one product after the loop.
+    net = Net()
+    u, w = T.dmatrices("u2", "w2")
+
+    def step(x, h, u, w, u2, w2):
+        gate = T.nnet.sigmoid(T.dot(x, u) + T.dot(h, w))
+        return gate * h + (1 - gate) * T.tanh(T.dot(x, u2) + T.dot(h, w2))
+
+    weights = [net.u, net.w, u, w]
+    rows, _ = wb.scan(step, net.x, net.h0, weights)
+    outputs = wb.grad(T.sum(rows), [net.x, *weights])
+
+    rewritten = rewrite_graph(outputs)
+
+    outside = [n for n in toposort(rewritten[:1]) if isinstance(n.op, Dot | Gemm)]
+    assert [products_in(n) for n in loops_of(rewritten)] == [1, 1]
+    assert len(outside) == 2  # of x before the loops, and for its gradient after them
+    values = net.values()
+    values |= {u: values[net.u] / 2, w: values[net.w] / 3}
+    agree(outputs, rewritten, values)

@@ -231,11 +231,14 @@ class Loop:
         if isinstance(size, int):
             return size
         known = dict(self.others)
-        for w in graph_inputs([size]):
-            if w not in known and w in self.inputs:
-                return self._size_of_rows(size)
+        for node in toposort([size]):
+            if isinstance(node.op, SizeOf) and node.inputs[0] not in known:
+                of_rows = self._size_of_rows(node.outputs[0])
+                if of_rows is not None:
+                    known[node.outputs[0]] = size_variable(of_rows)
         (outside,) = replace_nodes([size], known)
-        return outside
+        changes = any(w in self.inputs for w in graph_inputs([outside]))
+        return None if changes else outside
 
     def _size_of_rows(self, size: Variable) -> Size | None:
         """The size of a row, of a state or sequence, outside."""

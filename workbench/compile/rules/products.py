@@ -446,8 +446,9 @@ class Product:
 def _exponent(node: Any) -> Any:
     """The constant real exponent of a power, or None."""
     exponent = node.inputs[1]
-    found = uniform_value(exponent) if all(exponent.broadcastable) else None
-    return None if np.iscomplexobj(found) else found
+    if exponent.dtype.startswith("complex") or not all(exponent.broadcastable):
+        return None
+    return uniform_value(exponent)
 
 
 def fit(value: Variable, like: Variable, context: Context) -> Variable:
