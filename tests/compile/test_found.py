@@ -182,3 +182,13 @@ def test_size_that_follows_from_what_only_numpy_computes():
 
     assert f.source
     assert f(True, np.ones((9, 2))).shape == (2, 2)
+
+
+def test_zero_minus_zero_has_no_sign():
+    # gcc 12 takes 0.0 - (double)b for -(double)b, and 0.0 + -(double)b for the same.
+    b, n = TensorType("bool", (None,))("b"), T.ivector("n")
+    minus = 0.0 - T.cast(b, "float64")
+    plus = -T.cast(n, "float32") + np.float32(0)
+
+    assert_as_written([b], minus, np.array([False, True]))
+    assert_as_written([n], plus, np.array([0, 1, -1], "int32"))

@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.core.graph import Apply
 from workbench.core.op import Elementwise, Reduction
+from workbench.core.ops.elementwise import Add, Sub
 
 C_TYPES = {
     "bool": "uint8_t",
@@ -27,6 +28,9 @@ C_TYPES = {
     "complex64": "wb_complex64",
     "complex128": "wb_complex128",
 }
+
+
+ZEROS = ("0.0", "0.0f")
 
 
 def literal(value: Any, dtype: str) -> str:
@@ -78,6 +82,9 @@ def scalar_text(node: Apply, operands: Sequence[str]) -> str:
     """The C text of an elementwise operation on named operands."""
     assert isinstance(node.op, Elementwise)
     dtypes = [v.dtype for v in node.inputs]
+    beside = _beside_zero(node.op, operands)
+    if beside is not None:
+        return beside
     names = dict(zip("xyz", operands, strict=False))
     return template(node.op, dtypes).format(
         **names,
@@ -85,6 +92,23 @@ def scalar_text(node: Apply, operands: Sequence[str]) -> str:
         t=C_TYPES[dtypes[0]],
         r=C_TYPES[node.outputs[0].dtype],
     )
+
+
+def _beside_zero(op: Elementwise, operands: Sequence[str]) -> str | None:
+    """The text of 0 + y or 0 - y, for a zero that is written out; None for all else.
+
+    gcc 12 takes these for y and -y where it thinks that y is not -0, and errs: 0 - 0 became -0.
+    """
+    if not isinstance(op, Add | Sub):
+        return None
+    first, second = operands
+    if first in ZEROS:
+        other, sign = second, "-" if isinstance(op, Sub) else ""
+    elif second in ZEROS and isinstance(op, Add):
+        other, sign = first, ""
+    else:
+        return None
+    return f"({other} == 0 ? 0 : {sign}{other})"
 
 
 def template(op: Elementwise, dtypes: Sequence[str]) -> str:

@@ -417,7 +417,7 @@ def _probability_joins(factor: Any, x: Variable, context: Context) -> Result:
     return ONE if u is not None and opposite(u, minus) else None
 
 
-@node_rule(Mul, TrueDiv, every=Op)
+@node_rule(Mul, TrueDiv, tags=["finite_math"], every=Op)
 def probability_over_itself(node, context):
     """Nothing divides by a probability: below 1e-45 (float32) it is 0, and 0 / 0 NaN.
 
