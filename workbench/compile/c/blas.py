@@ -97,7 +97,7 @@ def _files(package: str, pattern: str) -> list[Path]:
 
 
 def _load(path: Path, suffix: str, bits: int) -> Blas:
-    with _one_thread():
+    with _considerate():
         library = ctypes.CDLL(str(path))
     names = [f"scipy_cblas_{routine}{suffix}" for routine in ROUTINES]
     addresses = [_address(library, name) for name in names]
@@ -111,15 +111,22 @@ def _address(library: ctypes.CDLL, name: str) -> int:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Have OpenBLAS, which starts its threads when it is loaded, start none."""
-    name = "OPENBLAS_NUM_THREADS"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+def _considerate() -> Iterator[None]:
+    """Have OpenBLAS, when it is loaded, start no threads; and those it starts later sleep soon.
+
+    After a product they would wait for the next one for some 30 ms, awake, and take the processors
+    from the threads that share loops: a training step of LeNet took twice as long on two.
+    The timeout is a power of two, in cycles.
+    """
+    told = {"OPENBLAS_NUM_THREADS": "1"}
+    told["OPENBLAS_THREAD_TIMEOUT"] = os.environ.get("OPENBLAS_THREAD_TIMEOUT", "16")
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
