@@ -5,7 +5,7 @@ Read next: :mod:`workbench.core.ops.convolving`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -180,6 +180,7 @@ class AbstractConv:
     num_groups: int = 1
     unshared: bool = False
     rank: ClassVar[int]
+    function: ClassVar[Callable[..., Variable]]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -197,90 +198,66 @@ class AbstractConv:
         return [*first, *sizes]
 
 
-class AbstractConv2d(AbstractConv):
+class _Results(AbstractConv):
+    """The convolution itself."""
+
+    def __call__(self, img: Any, kern: Any) -> Variable:
+        """The results."""
+        return self.function(img, kern, self.imshp, self.kshp, **self.options)
+
+
+class _GradInputs(AbstractConv):
+    """Its gradient by images."""
+
+    def __call__(self, kern: Any, topgrad: Any, shape: Any) -> Variable:
+        """The gradient of the images; `shape` is that of their last axes."""
+        sizes = self.shape_of(self.imshp, shape, 2)
+        return self.function(topgrad, kern, sizes, self.kshp, **self.options)
+
+
+class _GradWeights(AbstractConv):
+    """Its gradient by filters."""
+
+    def __call__(self, img: Any, topgrad: Any, shape: Any) -> Variable:
+        """The gradient of the filters; `shape` is that of their last axes."""
+        sizes = self.shape_of(self.kshp, shape, 2 + self.rank * self.unshared)
+        return self.function(img, topgrad, sizes, self.imshp, **self.options)
+
+
+class AbstractConv2d(_Results):
     """:func:`conv2d` of ``(images, filters)``."""
 
-    rank = 2
-
-    def __call__(self, img: Any, kern: Any) -> Variable:
-        """The results."""
-        return convolving.conv2d(img, kern, self.imshp, self.kshp, **self.options)
+    rank, function = 2, staticmethod(convolving.conv2d)
 
 
-class AbstractConv3d(AbstractConv):
+class AbstractConv3d(_Results):
     """:func:`conv3d` of ``(images, filters)``."""
 
-    rank = 3
-
-    def __call__(self, img: Any, kern: Any) -> Variable:
-        """The results."""
-        return convolving.conv3d(img, kern, self.imshp, self.kshp, **self.options)
+    rank, function = 3, staticmethod(convolving.conv3d)
 
 
-class AbstractConv2d_gradInputs(AbstractConv):
+class AbstractConv2d_gradInputs(_GradInputs):
     """:func:`conv2d_grad_wrt_inputs` of ``(filters, gradient of the results, sizes of the images)``."""
 
-    rank = 2
-
-    def __call__(self, kern: Any, topgrad: Any, shape: Any) -> Variable:
-        """The gradient of the images; `shape` is rows and columns."""
-        return convolving.conv2d_grad_wrt_inputs(
-            topgrad,
-            kern,
-            self.shape_of(self.imshp, shape, 2),
-            self.kshp,
-            **self.options,
-        )
+    rank, function = 2, staticmethod(convolving.conv2d_grad_wrt_inputs)
 
 
-class AbstractConv3d_gradInputs(AbstractConv):
+class AbstractConv3d_gradInputs(_GradInputs):
     """:func:`conv3d_grad_wrt_inputs` of ``(filters, gradient of the results, sizes of the images)``."""
 
-    rank = 3
-
-    def __call__(self, kern: Any, topgrad: Any, shape: Any) -> Variable:
-        """The gradient of the images; `shape` is depth, rows and columns."""
-        return convolving.conv3d_grad_wrt_inputs(
-            topgrad,
-            kern,
-            self.shape_of(self.imshp, shape, 2),
-            self.kshp,
-            **self.options,
-        )
+    rank, function = 3, staticmethod(convolving.conv3d_grad_wrt_inputs)
 
 
-class AbstractConv2d_gradWeights(AbstractConv):
+class AbstractConv2d_gradWeights(_GradWeights):
     """:func:`conv2d_grad_wrt_weights` of ``(images, gradient of the results, sizes of the filters)``."""
 
-    rank = 2
-
-    def __call__(self, img: Any, topgrad: Any, shape: Any) -> Variable:
-        """The gradient of the filters; `shape` is rows and columns."""
-        lead = 2 + self.rank * self.unshared
-        return convolving.conv2d_grad_wrt_weights(
-            img,
-            topgrad,
-            self.shape_of(self.kshp, shape, lead),
-            self.imshp,
-            **self.options,
-        )
+    rank, function = 2, staticmethod(convolving.conv2d_grad_wrt_weights)
 
 
-class AbstractConv3d_gradWeights(AbstractConv):
+class AbstractConv3d_gradWeights(_GradWeights):
     """:func:`conv3d_grad_wrt_weights` of ``(images, gradient of the results, sizes of the filters)``."""
 
-    rank = 3
-
-    def __call__(self, img: Any, topgrad: Any, shape: Any) -> Variable:
-        """The gradient of the filters; `shape` is depth, rows and columns."""
-        lead = 2 + self.rank * self.unshared
-        return convolving.conv3d_grad_wrt_weights(
-            img,
-            topgrad,
-            self.shape_of(self.kshp, shape, lead),
-            self.imshp,
-            **self.options,
-        )
+    rank, function = 3, staticmethod(convolving.conv3d_grad_wrt_weights)
 
 
 __all__ = [
