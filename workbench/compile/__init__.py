@@ -19,7 +19,8 @@ Every arrow is a function from one value to the next, and every value is kept in
 - ``c/``: loops as C, the compiler, the cache, the call.
 - :mod:`~workbench.compile.pipeline`, :mod:`~workbench.compile.modes`,
   :mod:`~workbench.compile.function`: the stages in order, choices of them, and what users call;
-  :mod:`~workbench.compile.background` and :mod:`~workbench.compile.progress`: for who waits.
+  :mod:`~workbench.compile.background` and :mod:`~workbench.compile.progress`: for who waits;
+  :mod:`~workbench.compile.remembered`: programs found by their graphs, all stages left out.
 
 Sizes are symbolic throughout: one compiled program serves arrays of any size. What else was
 tried: planning one arena with offsets needs every size before the first kernel, and sizes

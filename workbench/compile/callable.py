@@ -9,8 +9,11 @@ Read next: :mod:`workbench.compile.pipeline`.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,14 +33,16 @@ from workbench.compile.numpy_program import NumpyProgram
 from workbench.compile.pipeline import (
     CProgram,
     compile_c,
+    make_c_program,
     optimise,
     or_warn,
     record,
     record_c,
 )
 from workbench.compile.progress import Watch
-from workbench.compile.record import Graph, Step
+from workbench.compile.record import Compilation, Graph, Step
 from workbench.compile.refusals import Refusal, refused
+from workbench.compile.remembered import Memory, Remembered
 from workbench.compile.rewrite import History
 from workbench.compile.variants import Variant, Variants
 from workbench.core import source
@@ -59,6 +64,19 @@ backends: dict[str, Callable[[Function], Callable[..., Any] | None]] = {}
 """Further ways to run a function, by the back end of its mode: ``debug`` adds itself here."""
 
 
+_turn = threading.RLock()
+"""Held while the record of a function is worked out that was asked for later."""
+
+
+def _take_turn_anew() -> None:
+    """In a forked process: the thread that held the lock does not exist there."""
+    global _turn
+    _turn = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_take_turn_anew)
+
+
 class Function:
     """A compiled function; call it with one value for each input, in order or by name.
 
@@ -70,11 +88,7 @@ class Function:
         How many calls were begun; messages say which one failed.
     inputs
         The variables whose values a call takes.
-    compilation
-        The record of every stage: graphs, rewrites, kernels, source, times.
     """
-
-    program: CProgram | None = None
 
     def __init__(
         self,
@@ -99,22 +113,42 @@ class Function:
         self._background: Background | None = None
         self._variants: Variants | None = None
         self._subsets: dict[Any, Function] = {}
-        start = time.perf_counter()
-        made_here = source.made_for(
-            source.origin_here()
-        )  # looked up once, not for each node
-        with paused_collector(), made_here, Watch(name) as self._progress:
-            self._progress("rewriting")
-            history = History()
-            after, steps = optimise(graph, mode, history)
-            seconds = {"rewrite": time.perf_counter() - start}
-            notes = history.notes
-            self.compilation = record(name, mode, graph, after, steps, seconds, notes)
-            self._run = self._make_run(after)
+        self._graph = graph
+        self._compilation: Compilation | None = None
+        self._program: CProgram | None = None
+        self._origin = source.origin_here()  # looked up once, not for each node
+        self._memory = None if mode.backend in backends else Memory.of(graph, mode)
+        self._remembered = self._memory.find(name) if self._memory else None
+        if self._remembered is not None:
+            self._run = self._filtered(self._runner(self._remembered))
+        else:
+            with self._working():
+                self._rewrite()
+                self._run = self._make_run()
         for listener in list(on_created):
             listener(self)
 
-    def _make_run(self, after: Graph) -> Callable[..., Any]:
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """While the graph is rewritten and compiled: what is made is made for this function."""
+        made_here = source.made_for(self._origin)
+        with paused_collector(), made_here, Watch(self.name) as self._progress:
+            yield
+
+    def _rewrite(self) -> None:
+        start = time.perf_counter()
+        self._progress("rewriting")
+        history = History()
+        after, steps = optimise(self._graph, self.mode, history)
+        seconds = {"rewrite": time.perf_counter() - start}
+        if history.notes:
+            self._memory = None  # They are to be heard in every process.
+        self._compilation = record(
+            self.name, self.mode, self._graph, after, steps, seconds, history.notes
+        )
+
+    def _make_run(self) -> Callable[..., Any]:
+        after = self.compilation.after
         maker = backends.get(self.mode.backend)
         run = maker(self) if maker is not None else None
         if run is None and self.mode.backend == "c":
@@ -124,11 +158,58 @@ class Function:
             run = self._runner(program) if program is not None else None
         return self._filtered(NumpyProgram(self, after) if run is None else run)
 
+    @property
+    def compilation(self) -> Compilation:
+        """The record of every stage: graphs, rewrites, kernels, source, times.
+
+        For a function whose program was found by its graph, it is worked out when it is
+        asked for.
+        """
+        if self._remembered is not None:
+            self._work_out()
+        assert self._compilation is not None
+        return self._compilation
+
+    @property
+    def program(self) -> CProgram | None:
+        """The C program; None where NumPy runs the function."""
+        if self._remembered is not None:
+            self._work_out()
+        return self._program
+
+    def _work_out(self) -> None:
+        """Make the record of a function whose program was remembered."""
+        with _turn:
+            was = self._remembered
+            if was is None or self._compilation is not None:
+                return  # Another thread was quicker, or this one is at it.
+            try:
+                with was.as_it_was(), self._working():
+                    self._rewrite()
+                    program = self._take(partial(self._compile_again, was))
+            except BaseException:
+                self._compilation = None
+                raise
+            if program is not None and program.module is not was.module:
+                # What decides the text changed meanwhile. Either is right; one has a record.
+                self._run = self._filtered(self._runner(program))
+            self._remembered = None
+
+    def _compile_again(self, was: Remembered) -> CProgram:
+        program = make_c_program(
+            self.compilation.after, self.mode.fuses, self.mode.in_place, self._progress
+        )
+        if program.text.code == was.code:
+            program.module = was.module
+        else:
+            program.load(self.name, progress=self._progress)
+        return program
+
     def _begin(self, numpy: NumpyProgram) -> Callable[..., Any]:
         """`numpy`, until a thread that is started has made the C program."""
         tools = or_warn(current_tools)
         if tools is None:
-            self.compilation = problems.without_compiler(self.compilation)
+            self._compilation = problems.without_compiler(self.compilation)
             return numpy
         after, name, mode = self.compilation.after, self.name, self.mode
         job = Job(lambda stop: compile_c(after, name, mode, replace(tools, stop=stop)))
@@ -171,8 +252,8 @@ class Function:
             return run
         return lambda *args, **kwargs: run(*self.conform(args, kwargs))
 
-    def _runner(self, program: CProgram) -> Callable[..., Any]:
-        self._variants = Variants(self, program)
+    def _runner(self, program: CProgram | Remembered) -> Callable[..., Any]:
+        self._variants = Variants(self)
         return program.runner(
             self.conform,
             self.explain,
@@ -190,12 +271,14 @@ class Function:
         )
 
     def _take(self, made: Callable[[], CProgram | None]) -> CProgram | None:
-        self.program = or_warn(made)
-        if self.program is None:
-            self.compilation = problems.without_compiler(self.compilation)
+        program = self._program = or_warn(made)
+        if program is None:
+            self._compilation = problems.without_compiler(self.compilation)
         else:
-            self.compilation = record_c(self.compilation, self.program)
-        return self.program
+            self._compilation = record_c(self.compilation, program)
+            if self._memory is not None:
+                self._memory.keep(program)
+        return program
 
     @property
     def is_single(self) -> bool:
@@ -256,7 +339,7 @@ class Function:
 
     def get_shared(self) -> list[Shared]:
         """The shared variables that a call reads or updates."""
-        graph = self.compilation.before
+        graph = self._graph
         states = [a.state for a in self.arguments]
         leaves = [*graph_inputs(graph.results), *(s for s, _ in graph.updates)]
         found = dict.fromkeys(v for v in leaves if isinstance(v, Shared))
@@ -268,7 +351,7 @@ class Function:
         return self._subsets[keys]
 
     def _make_subset(self, keys: tuple[Any, ...]) -> Function:
-        outputs = self.compilation.before.outputs
+        outputs = self._graph.outputs
         names = self._form if isinstance(self._form, tuple) else range(len(outputs))
         known = dict(zip(names, outputs, strict=True))
         for key in keys:
@@ -278,7 +361,7 @@ class Function:
                     f"{self.name} has no output {key!r}; output_subset takes some of {listed}."
                 )
         form: Any = keys if isinstance(self._form, tuple) else "list"
-        before = self.compilation.before
+        before = self._graph
         graph = Graph(before.inputs, tuple(known[k] for k in keys), before.updates)
         return Function(
             graph,
@@ -321,7 +404,7 @@ class Function:
         replace: dict[Any, Any] = dict(swap or {})
         problems.check_swap(replace, self.get_shared())
         arguments = [argument.copy() for argument in self.arguments]
-        before = self.compilation.before
+        before = self._graph
         for old, new in zip(self.arguments, arguments, strict=True):
             if old.state is not None and new.state is not None:
                 replace[old.state] = new.state
@@ -349,13 +432,14 @@ class Function:
     def free(self) -> None:
         """Give back the memory that calls reuse; the next call takes it again."""
         self._subsets.clear()
-        if self.program is not None and self.mode.backend == "c":
-            self._run = self._filtered(self._runner(self.program))
+        program = self._remembered or self._program
+        if program is not None and self.mode.backend == "c":
+            self._run = self._filtered(self._runner(program))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its graph, its inputs with their values, and its mode; compiled anew when loaded."""
         return _restore, (
-            self.compilation.before,
+            self._graph,
             self.arguments,
             self.mode,
             self.name,
@@ -402,12 +486,12 @@ class Function:
     @property
     def updates(self) -> tuple[tuple[Shared, Variable], ...]:
         """Shared variables and the expressions of their next values."""
-        return self.compilation.before.updates
+        return self._graph.updates
 
     @property
     def outputs(self) -> tuple[Variable, ...]:
         """The expressions a call returns the values of."""
-        return self.compilation.before.outputs
+        return self._graph.outputs
 
     def __repr__(self) -> str:
         return f"<Function {self.compilation.summary()}>"
@@ -441,6 +525,11 @@ class Function:
         self, failure: tuple[int, int, int, int, int], args: Sequence[Array]
     ) -> None:
         """Raise the error for a failure of the compiled program, with the user's line."""
+        was = self._remembered
+        program = self.program
+        if was and program and was.module is not program.module:
+            # The number of the operation is that of the other program.
+            failure = (failure[0], -1, *failure[2:])
         failures.explain(self, failure, args)
 
 

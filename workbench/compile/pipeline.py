@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
-
 from workbench.compile.c import emit as c_emit
 from workbench.compile.c.blas import find_blas
 from workbench.compile.c.kernels import KERNELS, WORKERS, has_kernel
 from workbench.compile.c.modules import build_program
-from workbench.compile.c.runner import Runner, make_runner
+from workbench.compile.c.runner import Runner
 from workbench.compile.c.toolchain import Module, Tools, warn_once
 from workbench.compile.elements import SizeTable
+from workbench.compile.interface import Interface
 from workbench.compile.layouts import Layout
 from workbench.compile.lower import Lowered
 from workbench.compile.memory import Plan, reads_of
@@ -42,7 +41,7 @@ from workbench.compile.schedule import Schedule
 from workbench.compile.taken import When
 from workbench.core.errors import CompileError, WorkbenchError
 from workbench.core.evaluate import run_node
-from workbench.core.graph import Apply, Constant, Shared, Variable
+from workbench.core.graph import Apply, Variable
 from workbench.core.source import stacklevel
 
 T = TypeVar("T")
@@ -116,35 +115,12 @@ class CProgram:
         `complete` says in the error of an operation that NumPy ran what is known of the call.
         """
         assert self.module is not None
-        plan, n_args = self.plan, len(self.graph.inputs)
-        leaves = self.inputs[n_args:]
-        numbers = {variable: number for number, variable in enumerate(leaves)}
-        swapped = {shared for shared, _ in plan.swaps}
         hosted = self.text.hosted
-        return make_runner(
+        return self.interface.runner(
             self.module,
-            arguments=[
-                (v.name or f"argument {k}", v.dtype, v.type.shape)
-                for k, v in enumerate(self.graph.inputs)
-            ],
-            shared=[(_storage(v), v.dtype, v.type.shape) for v in leaves],
-            shared_names=[
-                v.name or f"shared variable {k}" for k, v in enumerate(leaves)
-            ],
-            outputs=[(v.dtype, v.ndim) for v in plan.outputs],
-            updates=[(numbers[shared], output) for shared, output in plan.swaps],
-            in_place=[
-                numbers[shared]
-                for shared, _ in self.graph.updates
-                if shared not in swapped
-            ],
-            first_commit=len(plan.order) + 1 - plan.commits,
-            n_visible=len(self.graph.outputs),
+            self.graph.inputs,
+            self.inputs[len(self.graph.inputs) :],
             single=single,
-            n_slots=plan.slots,
-            n_values=len(plan.values),
-            n_sizes=len(self.sizes.numbers),
-            n_steps=len(plan.order) + 1,
             host=partial(self._host, complete) if hosted else None,
             host_signature={
                 step: (
@@ -156,8 +132,33 @@ class CProgram:
             on_mismatch=on_mismatch,
             on_failure=on_failure,
             kind=kind,
-            strided=[self.schedule.strided.get(v, 0) for v in self.graph.inputs],
             on_strided=on_strided,
+        )
+
+    @property
+    def interface(self) -> Interface:
+        """How it is called, in numbers and types."""
+        plan, arguments = self.plan, self.graph.inputs
+        leaves = self.inputs[len(arguments) :]
+        numbers = {variable: number for number, variable in enumerate(leaves)}
+        swapped = {shared for shared, _ in plan.swaps}
+        return Interface(
+            arguments=tuple((v.dtype, v.type.shape) for v in arguments),
+            leaves=tuple((v.dtype, v.type.shape) for v in leaves),
+            outputs=tuple((v.dtype, v.ndim) for v in plan.outputs),
+            updates=tuple((numbers[shared], output) for shared, output in plan.swaps),
+            in_place=tuple(
+                numbers[shared]
+                for shared, _ in self.graph.updates
+                if shared not in swapped
+            ),
+            first_commit=len(plan.order) + 1 - plan.commits,
+            n_visible=len(self.graph.outputs),
+            n_slots=plan.slots,
+            n_values=len(plan.values),
+            n_sizes=len(self.sizes.numbers),
+            n_steps=len(plan.order) + 1,
+            strided=tuple(self.schedule.strided.get(v, 0) for v in arguments),
         )
 
     def _host(
@@ -170,13 +171,6 @@ class CProgram:
             return run_node(self.text.hosted[step], inputs)
         except WorkbenchError as error:
             raise complete(error).with_traceback(None) from None
-
-
-def _storage(variable: Variable) -> list[Any]:
-    if isinstance(variable, Shared):
-        return variable.storage
-    assert isinstance(variable, Constant)
-    return [np.require(variable.data, requirements=["C", "A"])]
 
 
 def make_c_program(

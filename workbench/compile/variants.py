@@ -47,8 +47,8 @@ Layouts = tuple[Layout | None, ...]
 class Variants:
     """The variants of a function; called with arguments that its program would copy."""
 
-    def __init__(self, function: Function, program: CProgram) -> None:
-        self.function, self.program = function, program
+    def __init__(self, function: Function) -> None:
+        self.function = function
         self._made: dict[Layouts, Variant] = {}
 
     def __call__(self, arguments: Sequence[Array]) -> Any:
@@ -156,7 +156,9 @@ class Variant:
 
     def _make(self, tools: Tools) -> CProgram | str:
         """The program; in words, why there is none."""
-        function, plain = self._of.function, self._of.program
+        function = self._of.function
+        plain = function.program
+        assert plain is not None
         mode = function.mode
         program = make_c_program(
             function.compilation.after, mode.fuses, mode.in_place, layouts=self.layouts
