@@ -16,10 +16,10 @@ import pytest
 import workbench as wb
 import workbench.tensor as T
 from tests.compile.compilers import soon_ended, waiting, wrapper
-from workbench.compile.background import Job
 from workbench.compile.c import toolchain
 from workbench.compile.c.runner import _extension
 from workbench.compile.c.toolchain import find_compiler
+from workbench.compile.jobs import Job
 from workbench.config import config
 from workbench.core.errors import CompilerWarning
 

@@ -3,116 +3,21 @@
 A thread schedules, writes and compiles the program; nobody waits. It changes nothing of
 the function: what it made is taken over by a thread that calls the function, before that
 call begins. So the results of one call all come from one back end, and a call with
-updates never runs beside one of the other back end. Compilers run for one function at a
-time; when the process ends, or the thread is cut off by a fork, none is left behind.
+updates never runs beside one of the other back end.
 
 Read next: `workbench.compile.callable`.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
-import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from workbench.compile.c.processes import Stopped
+from workbench.compile.jobs import Job
 from workbench.compile.numpy_program import NumpyProgram
 from workbench.compile.pipeline import CProgram
 
 if TYPE_CHECKING:
     from workbench.compile.callable import Function
-
-__all__ = ["Background", "Job"]
-
-T = TypeVar("T")
-
-PARTING_SECONDS = 2.0  # A process that ends waits no longer for a thread to let go.
-
-
-class Job(Generic[T]):
-    """Work that a thread does, and what came of it.
-
-    Parameters
-    ----------
-    work
-        Called in the thread with an event; when that is set it should give up.
-    """
-
-    def __init__(self, work: Callable[[threading.Event], T]) -> None:
-        self._work = work
-        self._begin()
-        _jobs.add(self)
-
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._stop, self._end = threading.Event(), threading.Event()
-        self._result: T | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            with _turn:
-                if not self._stop.is_set():
-                    self._result = self._work(self._stop)
-        except Stopped:
-            pass
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._end.set()
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the work has ended, well or not. A forked process begins it anew."""
-        if self._pid != os.getpid() and not self._end.is_set():
-            self._begin()
-        return self._end.is_set()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end, at most so long; whether it has come."""
-        return self.is_done or self._end.wait(seconds)
-
-    def result(self) -> T | None:
-        """What the work made, None when it was called off; raises what the work raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def stop(self) -> None:
-        """Have the work given up."""
-        self._stop.set()
-
-    def part(self) -> None:
-        """Wait a little for the thread to let go of what it holds."""
-        if self._pid == os.getpid():
-            self._thread.join(PARTING_SECONDS)
-
-
-_turn = threading.Lock()
-_jobs: weakref.WeakSet[Job[Any]] = weakref.WeakSet()
-
-
-def _take_turn_anew() -> None:
-    """In a forked process: the thread that held the lock does not exist there."""
-    global _turn
-    _turn = threading.Lock()
-
-
-def _stop_all() -> None:
-    jobs = list(_jobs)
-    for job in jobs:
-        job.stop()
-    for job in jobs:
-        job.part()
-
-
-os.register_at_fork(after_in_child=_take_turn_anew)
-atexit.register(_stop_all)
 
 
 class Background:

@@ -26,8 +26,10 @@ from workbench.compile.arguments import (
     find_container,
     fit_arguments,
 )
-from workbench.compile.background import Background, Job
+from workbench.compile.background import Background
+from workbench.compile.c.runner import prepare
 from workbench.compile.c.toolchain import current_tools
+from workbench.compile.jobs import Job
 from workbench.compile.modes import Mode
 from workbench.compile.numpy_program import NumpyProgram
 from workbench.compile.pipeline import (
@@ -117,6 +119,8 @@ class Function:
         self._compilation: Compilation | None = None
         self._program: CProgram | None = None
         self._origin = source.origin_here()  # looked up once, not for each node
+        if mode.backend == "c":
+            prepare()
         self._memory = None if mode.backend in backends else Memory.of(graph, mode)
         self._remembered = self._memory.find(name) if self._memory else None
         if self._remembered is not None:

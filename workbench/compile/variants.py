@@ -20,9 +20,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.compile import failures, layouts
-from workbench.compile.background import Job
 from workbench.compile.c.kernels import KERNELS
 from workbench.compile.c.toolchain import Tools, current_tools
+from workbench.compile.jobs import Job
 from workbench.compile.layouts import Layout, inverse, layout_of
 from workbench.compile.loops import Index
 from workbench.compile.pipeline import CProgram, make_c_program
