@@ -331,6 +331,33 @@ def test_in_the_background_it_is_there_at_once(rewritten):
     again(*batch())
 
 
+def test_a_thread_that_compiles_a_variant_does_not_work_out_the_record(monkeypatch):
+    """That sets flags for a moment, which other threads would see."""
+
+    def make():
+        x = T.matrix("x")
+        y = x
+        for k in range(remembered.LEAST):
+            y = T.tanh(y) + k
+        return wb.function([x], y, name="chain")
+
+    make()
+    again, threads = make(), []
+    monkeypatch.setattr(
+        callables.Function,
+        "_rewrite",
+        lambda self: (threads.append(threading.current_thread()), _rewrite(self)),
+    )
+    x = np.ones((400, 800)).T
+
+    values = [again(x) for _ in range(3)]
+    (variant,) = again.variants
+    variant.wait(60)
+
+    assert threads == [threading.main_thread()]
+    np.testing.assert_array_equal(again(x), values[0])
+
+
 def test_threads_that_ask_for_the_record_get_one():
     network()
     again, *_ = network()

@@ -146,19 +146,20 @@ class Variant:
     # --- made in the background
 
     def _begin(self) -> None:
+        # A record that is not there yet is worked out here: that sets flags for a moment.
+        plain = self._of.function.program
+        assert plain is not None
         try:
             tools = current_tools()
         except CompileError as error:
             self.state, self.reason = "refused", f"copied, as {error}"
             return
-        self._job = Job(lambda stop: self._make(replace(tools, stop=stop)))
+        self._job = Job(lambda stop: self._make(plain, replace(tools, stop=stop)))
         self.state = "compiling"
 
-    def _make(self, tools: Tools) -> CProgram | str:
+    def _make(self, plain: CProgram, tools: Tools) -> CProgram | str:
         """The program; in words, why there is none."""
         function = self._of.function
-        plain = function.program
-        assert plain is not None
         mode = function.mode
         program = make_c_program(
             function.compilation.after, mode.fuses, mode.in_place, layouts=self.layouts
