@@ -86,3 +86,21 @@ def test_stable_form_may_differ_where_the_plain_graph_overflows():
     f = wb.function([x], T.log(T.nnet.softmax(x)), mode="DEBUG")
 
     np.testing.assert_array_equal(f([0.0, 1000.0]), [-1000.0, 0.0])
+
+
+def test_truth_values_and_integers_of_a_stable_form_are_compared():
+    x = T.vector("x")
+    p = T.log(T.nnet.softmax(x))
+    f = wb.function([x], [p > -1, (p > -1).sum(dtype="uint8")], mode="DEBUG")
+
+    large, count = f(np.array([0.0, 800.0, 1.0]))
+
+    assert large.tolist() == [False, True, False] and count == 1
+
+
+def test_a_size_that_no_kernel_needs_is_known():
+    x = T.matrix("x")
+    _, lower, _ = T.linalg.lu(x)
+    f = wb.function([x], lower.reshape((-1,)), mode="DEBUG")
+
+    np.testing.assert_array_equal(f(np.eye(2, 3)), [1, 0, 0, 1])
