@@ -121,8 +121,12 @@ class Function:
         self._origin = source.origin_here()  # looked up once, not for each node
         if mode.backend == "c":
             prepare()
-        self._memory = None if mode.backend in backends else Memory.of(graph, mode)
-        self._remembered = self._memory.find(name) if self._memory else None
+        self._memory: Memory | None = None
+        self._remembered: Remembered | None = None
+        if mode.backend not in backends:
+            with paused_collector():
+                self._memory = Memory.of(graph, mode)
+                self._remembered = self._memory.find(name) if self._memory else None
         if self._remembered is not None:
             self._run = self._filtered(self._runner(self._remembered))
         else:

@@ -28,6 +28,9 @@ from workbench.core.types import TensorType
 
 PACKAGE = __name__.split(".")[0]
 
+SHORT = 64
+"""Bytes of an array that are told one by one."""
+
 
 class UntoldError(Exception):
     """Something that a name does not tell: another process may mean another thing by it."""
@@ -56,7 +59,6 @@ class _Writer:
         self.lines: list[str] = []
         self.numbers: dict[Variable, int] = {}
         self._ops: dict[int, str] = {}  # by identity: 0.0 and -0.0 are equal
-        self._types: dict[TensorType, str] = {}
 
     def numbers_of(self, variables: Iterable[Variable]) -> list[int]:
         """The numbers of variables; what they are computed from is written first."""
@@ -68,7 +70,7 @@ class _Writer:
     def _write(self, node: Apply) -> None:
         inputs = list(map(self._number, node.inputs))
         text = self._op(node.op)
-        types = [self._type(v.type) for v in node.outputs]
+        types = [_type(v.type) for v in node.outputs]
         for output in node.outputs:
             self.numbers[output] = len(self.numbers)
         self.lines.append(f"{text} {inputs} {types}")
@@ -81,7 +83,7 @@ class _Writer:
         return self.numbers[variable]
 
     def _leaf(self, leaf: Variable) -> str:
-        said = f"{_named(type(leaf))} {self._type(leaf.type)} {leaf.name!r}"
+        said = f"{_named(type(leaf))} {_type(leaf.type)} {leaf.name!r}"
         if isinstance(leaf, Constant):
             return f"{said} {_array(leaf.data)}"
         if isinstance(leaf, Shared):
@@ -93,15 +95,10 @@ class _Writer:
             self._ops[id(op)] = self._value(op)
         return self._ops[id(op)]
 
-    def _type(self, kind: TensorType) -> str:
-        if kind not in self._types:
-            if type(kind) is not TensorType:
-                raise UntoldError(kind)
-            self._types[kind] = f"{kind.dtype}{list(kind.shape)}"
-        return self._types[kind]
-
     def _value(self, value: Any) -> str:
-        """A parameter of an op."""
+        """An op, or a parameter of one."""
+        if isinstance(value, Op):
+            return self._record(value)
         if value is None or type(value) in (bool, int, float, complex, str, bytes):
             return repr(value)
         if isinstance(value, tuple | list):
@@ -119,7 +116,7 @@ class _Writer:
         if isinstance(value, type):
             return _named(value)
         if isinstance(value, TensorType):
-            return self._type(value)
+            return _type(value)
         if isinstance(value, Variable):
             return f"variable {self.numbers_of([value])}"
         if isinstance(value, Body):
@@ -127,19 +124,40 @@ class _Writer:
                 f"body {self.numbers_of(value.inputs)} {self.numbers_of(value.outputs)}"
             )
         if is_dataclass(value):
-            own = [getattr(value, field.name) for field in fields(value)]
-            return f"{_named(type(value))}{self._all(own)}"
+            return self._record(value)
         raise UntoldError(value)
+
+    def _record(self, value: Any) -> str:
+        name, parameters = _head(type(value))
+        return name + self._all([getattr(value, each) for each in parameters])
 
     def _all(self, values: Sequence[Any]) -> str:
         return "(" + ", ".join(map(self._value, values)) + ")"
 
 
+def _type(kind: TensorType) -> str:
+    if type(kind) is not TensorType:
+        raise UntoldError(kind)
+    return f"{kind.dtype}{kind.shape}"
+
+
 def _array(array: np.ndarray[Any, Any]) -> str:
     if array.dtype.hasobject:
         raise UntoldError(array)
-    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-    return f"array {array.dtype.str} {array.shape} {digest}"
+    data = array.tobytes()
+    told = data.hex() if len(data) <= SHORT else hashlib.sha256(data).hexdigest()
+    return f"array {array.dtype.str} {array.shape} {told}"
+
+
+_heads: dict[type, tuple[str, list[str]]] = {}
+
+
+def _head(kind: type) -> tuple[str, list[str]]:
+    """The name of a class and those of its parameters."""
+    if kind not in _heads:
+        names = [field.name for field in fields(kind)] if is_dataclass(kind) else []
+        _heads[kind] = _named(kind), names
+    return _heads[kind]
 
 
 def _named(kind: type) -> str:
