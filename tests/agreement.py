@@ -246,6 +246,9 @@ def _disturb(
     if isinstance(op, Sum | Prod) and inputs[0].dtype.kind in "fc":
         first = -inputs[0] if isinstance(op, Sum) else -np.abs(inputs[0])
         inputs = [_reordered(inputs[0], op.axes, rng, first if extreme else None)]
+    if isinstance(op, Max | Min) and inputs[0].dtype.kind == "c":
+        # Of several NaNs NumPy takes one by how the array lies in memory.
+        inputs = [_reordered(inputs[0], op.axes, rng, None)]
     module = type(op).__module__.rpartition(".")[2]
     if module in SPECIAL or isinstance(op, LogAddExp | LogAddExp2 | Sinc):
         inputs = [_beside(x, rng) for x in inputs]

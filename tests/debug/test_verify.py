@@ -104,3 +104,21 @@ def test_a_size_that_no_kernel_needs_is_known():
     f = wb.function([x], lower.reshape((-1,)), mode="DEBUG")
 
     np.testing.assert_array_equal(f(np.eye(2, 3)), [1, 0, 0, 1])
+
+
+def test_what_is_left_when_numbers_cancel_is_rounding():
+    x, y = T.vectors("x", "y")
+    f = wb.function([x, y], T.expm1(x) - y, mode="DEBUG")
+    at = np.linspace(-2, 2, 41)
+
+    np.testing.assert_allclose(f(at, np.expm1(at)), 0, atol=1e-14)
+
+
+def test_a_wrong_kernel_is_found_where_numbers_cancel(monkeypatch):
+    monkeypatch.setattr(mathematics.Expm1, "c_function", "(1 + 1e-13) * expm1")
+    x, y = T.vectors("x", "y")
+    f = wb.function([x, y], T.expm1(x) - y, mode="DEBUG")
+    at = np.linspace(1, 2, 41)
+
+    with pytest.raises(wb.VerificationError, match="kernel k0 computes"):
+        f(at, np.expm1(at))

@@ -8,7 +8,7 @@ FAST_COMPILE runs a function, and what the C back end falls back on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from workbench.core.errors import MissingInputError, WorkbenchError
@@ -26,7 +26,9 @@ from workbench.core.types import Array
 
 
 def evaluate(
-    outputs: Sequence[Variable], values: Mapping[Variable, Any]
+    outputs: Sequence[Variable],
+    values: Mapping[Variable, Any],
+    run: Callable[[Apply, Sequence[Any]], Sequence[Array]] | None = None,
 ) -> list[Array]:
     """The values of `outputs` for given values of other variables.
 
@@ -36,6 +38,8 @@ def evaluate(
         What to compute.
     values
         A value for every input; given values of intermediate variables are taken as they are.
+    run
+        What runs one node on its inputs; :func:`run_node` by default.
 
     Raises
     ------
@@ -46,9 +50,9 @@ def evaluate(
     for leaf in graph_inputs(outputs, known):
         if leaf not in known:
             known[leaf] = _leaf_value(leaf)
-    order = toposort(outputs, known)
+    order, run = toposort(outputs, known), run or run_node
     for node in demanded(outputs, known) if has_choice(order) else order:
-        results = run_node(node, [known.get(v) for v in node.inputs])
+        results = run(node, [known.get(v) for v in node.inputs])
         known.update(zip(node.outputs, results, strict=True))
     return [known[v] for v in outputs]
 
