@@ -122,3 +122,11 @@ def test_a_wrong_kernel_is_found_where_numbers_cancel(monkeypatch):
 
     with pytest.raises(wb.VerificationError, match="kernel k0 computes"):
         f(at, np.expm1(at))
+
+
+def test_how_a_complex_product_overflows_is_open():
+    z = T.zvector("z")
+    f = wb.function([z], z * z, mode="DEBUG")
+
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(f(np.array([-1.8e308 + 5e-324j, np.inf + 0j]))).any()

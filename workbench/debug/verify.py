@@ -276,6 +276,10 @@ def difference(
             )
         else:
             same = have == want
+        if want.dtype.kind == "c":
+            # Which parts are infinite or NaN when a product overflows is open: NumPy's own
+            # loops differ in it.
+            same = same | ~(np.isfinite(want) | np.isfinite(have))
         if noise is not None:
             wide = np.complex128 if want.dtype.kind == "c" else np.float64
             apart = np.abs(have.astype(wide) - want.astype(wide))
