@@ -102,11 +102,10 @@ class Tracer:
     def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Index:
         """A loop over the very axis stays itself; anything else is checked at run time."""
         index = as_index(index)
-        return (
-            index
-            if self.in_range(index, size)
-            else Index(f"wrap({index.text})", index.loops)
-        )
+        if self.in_range(index, size):
+            return index
+        self.size(size)  # The check compares with it.
+        return Index(f"wrap({index.text})", index.loops)
 
     def in_range(self, index: Index, size: Size) -> bool:
         """Whether `index` is known to lie on an axis of `size`: it is a loop over that size."""
