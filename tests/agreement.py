@@ -278,7 +278,8 @@ def _disturb(
         if extreme:  # Sums of finite terms that overflow one way and then the other.
             finite = [np.where(np.isfinite(v), v, 0) for v in wide]
             far = op.reference(*finite).astype(result.dtype)
-            result = np.where(np.isinf(far), np.nan, result)
+            other = np.where(np.isnan(result), np.inf, np.nan)
+            result = np.where(np.isinf(far), other, result)
     elif isinstance(op, Blockwise) and isinstance(op.core, Dot):
         wide = [np.abs(v.astype("float64")) for v in inputs]
         away = noise * 8 * wide[0].shape[-1] * eps * op.evaluate(node, wide)[0]

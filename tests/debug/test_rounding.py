@@ -50,3 +50,12 @@ def test_a_truth_value_that_hangs_on_rounding_moves():
     (far,) = spread([T.exp(x) > np.exp(0.3)], at)
 
     assert far.tolist() == [1, 0]
+
+
+def test_terms_that_overflow_both_ways_may_make_infinity_or_nan():
+    x = T.vector("x")
+    at = {x: np.array([1e308, 1e308, -1e308, -1e308])}
+
+    (far,) = spread([(x * 2).sum()], at)
+
+    assert np.isinf(far)
