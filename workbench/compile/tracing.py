@@ -101,11 +101,11 @@ class Tracer:
 
     def wrap(self, index: Any, size: Size, axis: int, at: Sequence[Any] = ()) -> Index:
         """A loop over the very axis stays itself; anything else is checked at run time."""
-        index = as_index(index)
-        if self.in_range(index, size):
-            return index
+        place = as_index(index)
+        if self.in_range(place, size):
+            return place
         self.size(size)  # The check compares with it.
-        return Index(f"wrap({index.text})", index.loops)
+        return Index(f"wrap({place.text})", place.loops)
 
     def in_range(self, index: Index, size: Size) -> bool:
         """Whether `index` is known to lie on an axis of `size`: it is a loop over that size."""

@@ -60,6 +60,18 @@ row(
 )
 
 
+@matches("exp_over_itself")
+def _(d):
+    x = d.any()
+    return d.new() * T.exp(x) / T.exp(x)
+
+
+@matches("exp_over_itself")
+def _(d):
+    x, y = d.pair()
+    return T.exp(x - y) * (d.new() * T.exp(y - x))
+
+
 @matches("exp_in_product")
 def _(d):
     x = d.any(low=1)

@@ -65,7 +65,7 @@ from workbench.core.ops.mathematics import (
     sigmoid,
     softplus,
 )
-from workbench.core.ops.ufunc import DimShuffle
+from workbench.core.ops.ufunc import DimShuffle, kind
 
 # --- one exponential ------------------------------------------------------------------
 
@@ -216,20 +216,20 @@ def same(a: Variable, b: Variable) -> bool:
 
 
 def _exp_joins(factor: Variable, x: Variable, context: Context) -> Result:
-    """exp(u) sigmoid(-u) = sigmoid(u), and exp(u) exp(-u) = 1."""
+    """exp(u) sigmoid(-u) = sigmoid(u), and exp(u) exp(-u) = 1 for finite u."""
     node, u = node_of(x, Sigmoid, Exp), exponent(factor)
     if node is None or u is None or not opposite(node.inputs[0], u):
         return None
-    return ONE if isinstance(node.op, Exp) else sigmoid(u)
+    return _one_for_finite(u) if isinstance(node.op, Exp) else sigmoid(u)
 
 
 def _exp_cancels(factor: Any, y: Variable, context: Context) -> Result:
     """exp(u) over exp(u), over expm1(u), and over a sum that it is a term of."""
-    if y is factor:
-        return ONE
     u = exponent(factor)
     if u is None:
         return None
+    if y is factor:
+        return _one_for_finite(u)
     node = node_of(y, Expm1)
     if node is not None:
         return neg(reciprocal(expm1(neg(u)))) if same(node.inputs[0], u) else None
@@ -237,6 +237,22 @@ def _exp_cancels(factor: Any, y: Variable, context: Context) -> Result:
         return None
     terms = split_sum(y)
     return None if terms is None else _share(u, terms)
+
+
+def _one_for_finite(u: Variable) -> Variable | None:
+    """1, but NaN where u is infinite or NaN; of complex numbers the parts would differ."""
+    return None if kind(u.dtype) == "c" else add(1, sub(u, u))
+
+
+def _exps_join(factor: Variable, x: Variable, context: Context) -> Result:
+    """exp(u) exp(-u) = 1."""
+    node, u = node_of(x, Exp), exponent(factor)
+    found = node is not None and u is not None and opposite(node.inputs[0], u)
+    return ONE if found else None
+
+
+def _exp_over_itself(factor: Any, y: Variable, context: Context) -> Result:
+    return ONE if y is factor else None
 
 
 @dataclass
@@ -295,6 +311,12 @@ def _others(rest: list[tuple[float, Variable]], constant: float) -> _Others | No
     return _Others(signs.pop(), total)
 
 
+@node_rule(Mul, TrueDiv, tags=["finite_math"], every=Op)
+def exp_over_itself(node, context):
+    """exp(x) / exp(x) is 1, and inf / inf above 88.7 (float32)."""
+    return push(node, context, Product(context, _exps_join, _exp_over_itself), Exp)
+
+
 @node_rule(Mul, TrueDiv, every=Op)
 def exp_in_product(node, context):
     """exp(x) sigmoid(-x) is sigmoid(x), and inf times 0 above 88.7 (float32).
@@ -342,5 +364,6 @@ RULES = [
     log1p_of_exps,
     log_of_added_exps,
     log_of_difference_of_exps,
+    exp_over_itself,
     exp_in_product,
 ]
