@@ -24,7 +24,7 @@ import numpy as np
 import workbench as wb
 import workbench.tensor as T
 from workbench.compile.c.blas import find_blas
-from workbench.compile.c.emit import HEADERS, headers_digest
+from workbench.compile.c.headers import HEADERS, headers_digest
 from workbench.compile.c.toolchain import build
 from workbench.core.graph import Variable
 from workbench.core.ops.convolution import Conv
@@ -255,6 +255,7 @@ SOURCE = """/* headers {headers} */
 #define WB_BLAS_INT {integers}
 #define WB_BLAS_THREADS 1
 #define WB_WORTH 400
+#include <stdlib.h>
 #include "prelude.h"
 #define WB_TILE_FULL 0  /* Everything that can go through tiles does. */
 #define WB_TILE_LEAST 1

@@ -334,13 +334,16 @@ class Config:
         "bytes of compiled modules that are kept; those used longest ago go first",
     )
     blas_threads = Flag(
-        1, _check_threads, "a whole number from 1", "threads of one matrix product"
+        1,
+        _check_threads,
+        "a whole number from 1",
+        "threads of the matrix library's own; with 1 those of loops share its products",
     )
     threads = Flag(
         0,
         _check_threads_or_all,
         "a whole number from 1, or 0 for all processors",
-        "threads of one long loop",
+        "threads of one long loop, or large product",
     )
     compile_timeout = Flag(
         60.0,

@@ -25,9 +25,7 @@ class Workbench(Peer):
         self.library = workbench
         self.xp = workbench.tensor
         self.version = workbench.__version__
-        workbench.config.blas_threads = threads
-        if hasattr(workbench.config, "threads"):
-            workbench.config.threads = threads
+        workbench.config.threads = threads  # They share products too.
 
     def value(self, workload: Workload) -> Job:
         arrays = workload.inputs()

@@ -67,6 +67,30 @@ def pieces_of(function):
 # What is cut
 
 
+def test_equal_kernels_of_a_program_are_one_piece(always_cut):
+    x, y, v, w = (T.matrix(name) for name in "xyvw")
+    outputs = [T.tanh(y * x), T.dot(x, y), T.tanh(w * v), T.dot(v, w)]
+
+    texts = pieces_of(wb.function([v, w, x, y], outputs))
+
+    assert sum("tanh(" in text for text in texts) == 1
+    assert sum("wb_pause(" in text for text in texts) == 1
+
+
+def test_a_product_of_matrices_is_compiled_once_for_all_programs(always_cut):
+    x, y = T.matrix("x"), T.matrix("y")
+    first = wb.function([x, y], T.dot(x, y))
+    second = wb.function([x, y], T.dot(T.tanh(x), y.T) + 1)
+
+    shared = pieces_of(first) & pieces_of(second)
+
+    assert len(shared) == 1
+    assert all(text.startswith("WB_ONCE") for text in shared)
+    a, b = np.arange(6.0).reshape(2, 3), np.ones((3, 2))
+    np.testing.assert_allclose(first(a, b), a @ b)
+    np.testing.assert_allclose(second(a, b.T), np.tanh(a) @ b + 1)
+
+
 def test_pieces_compute_what_the_whole_computes(monkeypatch):
     results = []
     for small in (0, 10**9):

@@ -46,7 +46,40 @@ def scattered():
     return [x, i], [x[i], T.inc_subtensor(x[i], 1.0)]
 
 
-GRAPHS = [chain, single_chain, rows, columns, everything, scattered]
+def products():
+    """Cut into small blocks, and into large ones along either side."""
+    x, y = T.matrix("x"), T.fmatrix("y")
+    narrow, thin = y[:, :90], y[:, :5]
+    large = [T.dot(x, x.T), T.dot(y.T, y), T.dot(y[:200], y.T)]
+    return [x, y], [*large, T.dot(y.T, narrow), T.dot(y.T, thin)]
+
+
+def images(channels, features, groups):
+    x, w = T.ftensor4("x"), np.ones((features, channels // groups, 3, 3), "float32")
+    w *= np.cos(np.arange(w.size, dtype="float32")).reshape(w.shape)
+    y = T.nnet.conv2d(x[:, :channels], w, border_mode=1, num_groups=groups)
+    by_filters = T.nnet.conv2d_grad_wrt_weights(
+        x[:, :channels], y, w.shape, border_mode=1, num_groups=groups
+    )
+    return [x], [y, wb.grad((y * y).sum(), x), by_filters]
+
+
+def convolution_in_columns():
+    return images(7, 20, 1)
+
+
+def convolution_in_tiles():
+    return images(70, 130, 1)
+
+
+def convolution_in_groups():
+    return images(70, 70, 70)
+
+
+GRAPHS = [
+    *(chain, single_chain, rows, columns, everything, scattered, products),
+    *(convolution_in_columns, convolution_in_tiles, convolution_in_groups),
+]
 
 
 def arguments(inputs):
@@ -56,7 +89,7 @@ def arguments(inputs):
         if v.dtype == "int64":
             made.append(random.integers(0, N, N))
         else:
-            size = (1003, 401) if v.ndim == 2 else (N,)
+            size = {1: (N,), 2: (1003, 401), 4: (9, 70, 11, 13)}[v.ndim]
             made.append(random.normal(size=size).astype(v.dtype))
     return made
 

@@ -25,6 +25,8 @@ LAYERS = {
     "one image": dict(images=(1, 70, 8, 9), features=33, filter=(2, 3)),
     "groups": dict(images=(2, 48, 9, 8), features=96, filter=(3, 3), num_groups=2),
     "few features": dict(images=(3, 40, 9, 9), features=17, filter=(3, 3)),
+    "long lines": dict(images=(2, 18, 3, 1000), features=40, filter=(3, 3)),
+    "tall filters": dict(images=(2, 24, 6, 7), features=40, filter=(6, 2)),
 }
 
 
@@ -74,3 +76,27 @@ def test_infinite_filters_make_no_nan_of_a_gradient_where_they_meet_nothing():
 
     assert not np.isnan(want).any()
     np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("filter_flip", [True, False])
+def test_infinite_factors_meet_the_zeros_around_an_image_as_in_the_reference(
+    filter_flip,
+):
+    x, w, g = T.ftensor4s("x", "w", "g")
+    how = dict(border_mode=1, filter_flip=filter_flip)
+    outputs = [
+        T.nnet.conv2d(x, w, **how),
+        T.nnet.conv2d_grad_wrt_weights(x, g, (70, 32, 3, 3), **how),
+    ]
+    rng = np.random.default_rng(1)
+    shapes = (3, 32, 7, 7), (70, 32, 3, 3), (3, 70, 7, 7)
+    arrays = [rng.standard_normal(shape, "float32") for shape in shapes]
+    arrays[1][3, 4, 0, 1], arrays[1][66, 0, 2, 2] = np.inf, np.nan
+    arrays[2][0, 5, 0, 3], arrays[2][2, 69, 6, 6] = -np.inf, np.inf
+
+    got = wb.function([x, w, g], outputs)(*arrays)
+    want = wb.function([x, w, g], outputs, mode="FAST_COMPILE")(*arrays)
+
+    for mine, right in zip(got, want, strict=True):
+        assert np.isnan(right).any() and not np.isnan(right).all()
+        np.testing.assert_allclose(mine, right, rtol=1e-4, atol=1e-3)

@@ -38,6 +38,7 @@ class Extents:
         self._plain_of: dict[Variable, Size] = {}
         self._made: dict[object, Variable] = {}
         self._parent: dict[Variable, Size] = {}
+        self._found: dict[Variable, Sizes] = {}  # once all that are equal are united
         self._rank = {variable: number for number, variable in enumerate(inputs)}
         self._first: dict[Variable, int] = {}
         self.checks: list[SizeCheck] = []
@@ -53,7 +54,10 @@ class Extents:
 
     def of(self, variable: Variable) -> Sizes:
         """The sizes of `variable`, each by its representative."""
-        return tuple(self.find(size) for size in self._sizes_of(variable))
+        if variable not in self._found:
+            sizes = self._sizes_of(variable)
+            self._found[variable] = tuple([self.find(size) for size in sizes])
+        return self._found[variable]
 
     def find(self, size: Size) -> Size:
         """The representative of a size."""
@@ -156,6 +160,7 @@ class Extents:
             a, b = b, a
         assert not isinstance(a, int)
         self._parent[a] = b
+        self._found.clear()
 
     def _order(self, size: Size) -> tuple[int, int]:
         """Numbers come first, then sizes of arguments in their order, then the rest in theirs.

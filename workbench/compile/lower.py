@@ -38,6 +38,7 @@ from workbench.compile.reductions import is_arg
 from workbench.compile.scalars import combination, extreme, is_complex
 from workbench.compile.schedule import Schedule, Unit
 from workbench.core.graph import Apply, Variable
+from workbench.core.lazy import lazy
 from workbench.core.op import (
     Assembly,
     Elementwise,
@@ -76,6 +77,12 @@ class Lowered:
     writes: tuple[Variable, ...]
     scratch: dict[Variable, Sizes] = field(default_factory=dict)
     base_copy: Loop | None = None
+
+    @lazy
+    def loads(self) -> tuple[Variable, ...]:
+        """What its loops read from memory, each once."""
+        found = [s.buffer for s in walk(self.block) if isinstance(s, Load)]
+        return tuple(dict.fromkeys(found))
 
     @property
     def nodes(self) -> list[Apply]:

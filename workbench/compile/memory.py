@@ -131,7 +131,7 @@ def reads_of(lowered: Lowered, schedule: Schedule) -> dict[Variable, None]:
 
     A set has another order in every process, and another program is not in the cache.
     """
-    found = [s.buffer for s in walk(lowered.block) if isinstance(s, Load)]
+    found = list(lowered.loads)
     if lowered.unit.role in ("library", "host", "nested"):
         found += [root(v, schedule) for n in lowered.unit.nodes for v in n.inputs]
     return dict.fromkeys(found)

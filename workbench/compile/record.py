@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from workbench.core.graph import Apply, Shared, Variable, toposort
+from workbench.core.lazy import lazy
 from workbench.core.op import Op
 from workbench.core.source import Origin
 
@@ -41,7 +43,14 @@ class Graph:
 
     def nodes(self) -> list[Apply]:
         """Every operation, each after those it needs."""
-        return toposort(self.results, self.inputs)
+        return list(self._nodes)
+
+    @lazy
+    def _nodes(self) -> tuple[Apply, ...]:
+        return tuple(toposort(self.results, self.inputs))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: v for key, v in self.__dict__.items() if key != "_nodes"}
 
     def toposort(self) -> list[Apply]:
         """The same under the name of the tradition."""

@@ -33,7 +33,7 @@ import numpy as np
 
 from workbench.compile import identity
 from workbench.compile.c.blas import find_blas
-from workbench.compile.c.emit import HEADERS
+from workbench.compile.c.headers import HEADERS
 from workbench.compile.c.runner import Runner
 from workbench.compile.c.toolchain import (
     Module,

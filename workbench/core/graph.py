@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -141,13 +142,22 @@ class Variable:
 TensorType.variable = Variable
 
 
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    """The name of a dtype; kept, since NumPy puts it together every time."""
+    return dtype.name
+
+
 class Constant(Variable):
     """A value known while the graph is built; its array is read-only."""
 
     def __init__(self, data: Array, name: str | None = None) -> None:
-        data = np.array(data, dtype=np.asarray(data).dtype.newbyteorder("="), order="C")
+        dtype = np.asarray(data).dtype
+        if not dtype.isnative:
+            dtype = dtype.newbyteorder("=")
+        data = np.array(data, dtype=dtype, order="C")
         data.setflags(write=False)
-        super().__init__(TensorType(data.dtype.name, data.shape), name)
+        super().__init__(TensorType(_name_of(dtype), data.shape), name)
         self.data = data
 
     def signature(self) -> tuple[Any, ...]:

@@ -386,6 +386,9 @@ def broadcast_static(op: Op, inputs: Sequence[Variable]) -> tuple[int | None, ..
     ShapeError
         Two sizes, both known and neither 1, differ.
     """
+    first = inputs[0].type.shape
+    if all([v.type.shape == first for v in inputs]):
+        return first
     shape: list[int | None] = []
     for axis, sizes in enumerate(zip(*(v.type.shape for v in inputs), strict=True)):
         known = {s for s in sizes if s is not None and s != 1}

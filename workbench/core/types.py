@@ -34,6 +34,9 @@ DTYPES = (
 )  # fmt: skip
 
 
+_SIZES = frozenset([int, type(None)])
+
+
 @dataclass(frozen=True, init=False)
 class TensorType:
     """An array type: `dtype` by name, `shape` with ``None`` for sizes known only at run time.
@@ -74,12 +77,16 @@ class TensorType:
         name = dtype if known else _dtype_name(dtype)
         if shape is None:
             shape = broadcastable or ()
-        entries = (shape,) if isinstance(shape, int) else tuple(shape)
-        sizes = tuple(map(_static_size, entries))
-        if any(s is not None and s < 0 for s in sizes):
-            raise ShapeError(
-                f"the shape {sizes} has a negative size; use None for one not known yet."
-            )
+        if type(shape) is tuple and _SIZES.issuperset(map(type, shape)):
+            sizes = shape  # As every graph asks thousands of times.
+        else:
+            entries = (shape,) if isinstance(shape, int) else tuple(shape)
+            sizes = tuple(map(_static_size, entries))
+        for size in sizes:
+            if size is not None and size < 0:
+                raise ShapeError(
+                    f"the shape {sizes} has a negative size; use None for one not known yet."
+                )
         object.__setattr__(self, "dtype", name)
         object.__setattr__(self, "shape", sizes)
 

@@ -1,7 +1,8 @@
 """The C back end.
 
 ``abi.h`` is the contract of a program with its host, ``prelude.h`` what every program builds
-on. :mod:`~workbench.compile.c.emit` writes the program, with
+on; other headers are included where something of them is used
+(:mod:`~workbench.compile.c.headers`). :mod:`~workbench.compile.c.emit` writes the program, with
 :mod:`~workbench.compile.c.statements` (the loop language, with ``lanes.h``),
 :mod:`~workbench.compile.c.rows` (their last blocks),
 :mod:`~workbench.compile.c.folding` (what needs no name),

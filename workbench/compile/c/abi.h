@@ -10,7 +10,7 @@
  * (`slot`) stays in it and only grows. One wb_call serves one call at a time.
  */
 #ifndef WB_ABI
-#define WB_ABI 3
+#define WB_ABI 4
 #include <stdint.h>
 
 #define WB_MAX_DIMS 8
@@ -78,6 +78,7 @@ struct wb_call {
   wb_slot *slot;      /* the program's scratch memory */
   void **value;       /* where each stored value of the program lies in this call */
   int64_t *size;      /* the run-time sizes of this call, by number */
+  double work;        /* about what the loop costs that `split` is asked for, in additions; 0 if unknown */
   wb_failure failure;
 };
 

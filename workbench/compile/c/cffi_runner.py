@@ -293,11 +293,12 @@ class CffiRunner:
     def _split(self, call: Any, part: Any, size: int, grain: int) -> int:
         """Run the ranges of a loop, some milliseconds each."""
         run = _Part(int(_cffi().cast("intptr_t", part)))
+        own = int(_cffi().cast("intptr_t", call))  # It may have values of its own.
         begin, length = 0, 2 * grain
         while begin < size:
             start = time.perf_counter()
             end = min(begin + length, size)
-            code = run(self._address, begin, end)
+            code = run(own, begin, end)
             if code:
                 return int(code)
             growth = min(RANGE / max(time.perf_counter() - start, 1e-6), 16.0)

@@ -99,7 +99,8 @@ typedef struct {
   const WB_T *x, *w, *y; /* two of them are given */
   WB_T *out;             /* the third */
   WB_T *scratch;         /* each thread has `each` elements of it */
-  int64_t each, tile, tiles, block, blocks, chunks;
+  int64_t each, tile, tiles, block, blocks, chunks, wide, slices;
+  int64_t *finite;
 } WB_(conv_job);
 
 /* The product below where there is no library. */
@@ -169,6 +170,7 @@ static inline void WB_(conv_add_line)(WB_T *restrict to, const WB_T *restrict fr
 /* Some elements, `step` apart, one after the other. */
 WB_APART static void WB_(conv_copy)(WB_T *restrict to, const WB_T *restrict from, int64_t n, int64_t step) {
   if (step == 1) for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  else if (step == 2) for (int64_t i = 0; i < n; ++i) to[i] = from[2 * i]; /* in vectors */
   else for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
 }
 

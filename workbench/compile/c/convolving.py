@@ -44,21 +44,21 @@ _HEADERS = re.compile(
 _CALLED = re.compile(r"\bwb_(?:direct|tiled)_[a-z]+_(float\d+)\b")
 
 
-def called_apart(text: str) -> tuple[str, dict[str, str]]:
+def called_apart(text: str) -> tuple[str, list[str]]:
     """A kernel's text that calls a function of the headers compiled apart, once for all.
 
-    Beside it the text of that function, by its name; nothing if the kernel calls none.
-    The headers take a compiler ten times as long as the kernel.
+    Beside it the text of that function; nothing if the kernel calls none. The headers take
+    a compiler ten times as long as the kernel.
     """
     found = _HEADERS.search(text)
     called = _CALLED.search(text)
     if found is None or called is None:
-        return text, {}
+        return text, []
     name, dtype = called[0], called[1]
     head = f"WB_CONVOLUTION({name}_apart, {C_TYPES[dtype]})"
     text = text.replace(found[0], f'#include "conv.h"\n{HIDDEN} {head};\n')
     body = f"WB_ONCE {head} {{ return {name}(c, v, first, second, out, memory); }}\n"
-    return _CALLED.sub(rf"{name}_apart", text), {name: found[0] + body}
+    return _CALLED.sub(rf"{name}_apart", text), [found[0] + body]
 
 
 def calls_headers(source: str) -> bool:

@@ -14,15 +14,13 @@ Read next: :mod:`workbench.compile.c.statements`.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 
 from workbench.compile import ranges
 from workbench.compile.c import own
+from workbench.compile.c.headers import headers_digest, includes
 from workbench.compile.c.kernels import KERNELS, WORKERS, has_worker, headers
 from workbench.compile.c.nested import Room, loop_lines, rings
 from workbench.compile.c.operands import Matrix
@@ -35,7 +33,7 @@ from workbench.compile.memory import Storage
 from workbench.compile.planning import Planned
 from workbench.compile.ranges import Part, is_worth_cutting, part_of
 from workbench.compile.rewrite import uniform_value
-from workbench.compile.scalars import C_TYPES, is_complex, literal
+from workbench.compile.scalars import C_TYPES, literal
 from workbench.compile.schedule import is_strided_view, unchecked
 from workbench.config import config
 from workbench.core.graph import Apply, Constant, Variable
@@ -44,15 +42,6 @@ from workbench.core.ops.shape import SizeOf
 from workbench.core.ops.slicing import Slice
 from workbench.core.ops.ufunc import DimShuffle
 from workbench.core.types import count
-
-HEADERS = Path(__file__).parent
-"""The folder of ``abi.h`` and ``prelude.h``."""
-
-
-HEADER_NAMES = (
-    *("abi.h", "prelude.h", "lanes.h", "loop.h", "conv.h", "direct.h"),
-    *("planes.h", "tiles.h", "complexes.h"),
-)
 
 
 @dataclass(frozen=True)
@@ -132,13 +121,6 @@ def emit(planned: Planned, integer_bits: int) -> Program:
     return _Emitter(planned).program(integer_bits)
 
 
-@cache
-def headers_digest() -> str:
-    """What tells one version of the headers from another."""
-    texts = [(HEADERS / name).read_bytes() for name in HEADER_NAMES]
-    return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
-
-
 class _Emitter:
     """Writes one program: the whole one, or one inside a kernel, which shares what `root` has."""
 
@@ -159,7 +141,6 @@ class _Emitter:
         self.brief: set[int] = set() if root is None else root.brief
         self.parts: dict[int, list[tuple[str, list[Line]]]] = {}
         self.work_slot: int | None = None
-        self.has_complex = False  # of the root: whether there are complex numbers
         self.out = Writer(self.pointer, self._number)
         self.settlement = Settlement(
             self.schedule, self.plan, self.sizes, inputs, self.out, root is None
@@ -174,43 +155,50 @@ class _Emitter:
         """Bodies first, because they say which sizes are needed; then all in order."""
         out, order = self.out, self.plan.order
         bodies = self._bodies()
-        kernels = count(len(order), "kernel", "kernels")
-        out.line(f"/* A program of {kernels}; headers {headers_digest()}. */")
-        out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
-        out.line(f"#define WB_BLAS_THREADS {config.blas_threads}")
-        out.line(f"#define WB_WORTH {ranges.WORTH}")
-        start = len(out.lines)
-        out.lines += own.support([each.node for each in self.own])
-        support = (start, len(out.lines))
-        out.line('#include "prelude.h"')
-        if self.root.has_complex:
-            out.line('#include "complexes.h"')
-        if self.inside:
-            out.line('#include "loop.h"')
-        out.line("")
-        head = len(out.lines)
-        out.line("const int64_t wb_abi = WB_ABI;")
-        out.line("void wb_bind(void *const *blas) { wb_blas = blas; }")
-        out.line("")
-        start = len(out.lines)
-        self._own_functions()
-        text_of_operations = (start, len(out.lines))
-        self._functions("prepare", bodies)
-        layout = Layout(head, support, text_of_operations, frozenset(self.brief))
-        spans = [self.spans[number] for number in range(self.n_kernels)]
-        self._entry(len(order))
+        with out.apart(0) as lines:
+            out.line("const int64_t wb_abi = WB_ABI;")
+            out.line("void wb_bind(void *const *blas) { wb_blas = blas; }")
+            out.line("")
+            start = len(lines)
+            self._own_functions()
+            own_text = (start, len(lines))
+            self._functions("prepare", bodies)
+            self._entry(len(order))
+        with out.apart(0) as top:
+            support = self._top(integer_bits, lines)
+        head = len(top)
+        layout = Layout(head, support, _moved(own_text, head), frozenset(self.brief))
+        spans = [_moved(self.spans[number], head) for number in range(self.n_kernels)]
         hosted = {
             k + 1: unit.unit.nodes[0]
             for k, unit in enumerate(order)
             if unit.unit.role == "host"
         }
-        return Program(out.lines, spans, list(self.failing), hosted, layout)
+        return Program([*top, *lines], spans, list(self.failing), hosted, layout)
+
+    def _top(self, integer_bits: int, lines: Sequence[Line]) -> Span:
+        """What stands above those lines; returns where the text of operations stands in it."""
+        out = self.out
+        kernels = count(len(self.plan.order), "kernel", "kernels")
+        out.line(f"/* A program of {kernels}; headers {headers_digest()}. */")
+        out.line(f"#define WB_BLAS_INT {'int64_t' if integer_bits == 64 else 'int'}")
+        out.line(f"#define WB_BLAS_THREADS {config.blas_threads}")
+        out.line(f"#define WB_WORTH {ranges.WORTH}")
+        start = len(out.lines)
+        if self.own:  # It may call what it likes of these.
+            out.line("#include <stdlib.h>")
+            out.line("#include <string.h>")
+        out.lines += own.support([each.node for each in self.own])
+        support = (start, len(out.lines))
+        for line in includes("\n".join(line.code for line in lines)):
+            out.line(line)
+        out.line("")
+        return support
 
     def _bodies(self) -> list[list[Line]]:
         """The statements of every kernel."""
         numbered = list(zip(self.numbers, self.plan.order, strict=True))
         self.brief.update(number for number, unit in numbered if _is_brief(unit))
-        self.root.has_complex |= any(map(_has_complex, self.schedule.nodes))
         return [self._body(number, unit) for number, unit in numbered]
 
     def _functions(self, prepare: str, bodies: Sequence[Sequence[Line]]) -> None:
@@ -321,7 +309,9 @@ class _Emitter:
         out = self.out
         text = "\n".join(line.code for line in body)
         of = "wb_call *c, int64_t begin, int64_t end" if ranged else "wb_call *c"
-        out.line(f"static int {name}({of}) {{", comment=title)
+        # Called in two places, it would be compiled twice: a step of a loop is worth that.
+        alone = "WB_ALONE " if ranged and self.root is self else ""
+        out.line(f"static {alone}int {name}({of}) {{", comment=title)
         out.lines += first
         out.depth += 1
         self._declare(
@@ -334,22 +324,23 @@ class _Emitter:
         out.line("}")
 
     def _declare(self, used: str, written: set[Variable], defined: Set[int]) -> None:
-        """Local names for the sizes and the memory that a body uses, but for sizes it defines."""
+        """Local names for the sizes and the memory that a body uses, but for sizes it defines.
+
+        In the order of their use, not of their numbers: so equal kernels of a program have
+        equal texts, and are compiled once.
+        """
         for variable in written & self.plan.row_sizes.keys():
             if re.search(rf"\b{self.pointer(variable)}\b", used):
                 used += f" {self._row_length(variable)}"
-        used_sizes = {int(n) for n in re.findall(r"\bn(\d+)\b", used)} - defined
-        sizes = [f"n{n} = c->size[{n}]" for n in sorted(used_sizes)]
+        found = dict.fromkeys(int(n) for n in re.findall(r"\bn(\d+)\b", used))
+        sizes = [f"n{n} = c->size[{n}]" for n in found if n not in defined]
         strides = sorted(set(re.findall(r"\bx(\d+)_s(\d+)\b", used)))
         sizes += [f"x{n}_s{k} = c->input[{n}].stride[{k}]" for n, k in strides]
         for first in range(0, len(sizes), 4):
             self.out.line(f"const int64_t {', '.join(sizes[first : first + 4])};")
         targets = {id(self.plan.storage[v]) for v in written}
         rows = {self.pointer(v): v for v in written if v in self.plan.row_sizes}
-        names = sorted(
-            set(re.findall(r"\b[xm]\d+\b", used)),
-            key=lambda n: (n[0] != "x", int(n[1:])),
-        )
+        names = dict.fromkeys(re.findall(r"\b[xm]\d+\b", used))
         alike: dict[str, list[tuple[str, str]]] = {}
         for name in names:
             place, dtype = self.places[name]
@@ -568,9 +559,8 @@ class _Emitter:
                     self.settlement.known.add(size)
 
 
-def _has_complex(node: Apply) -> bool:
-    """Whether an operation takes or makes complex numbers."""
-    return any(is_complex(v.dtype) for v in (*node.inputs, *node.outputs))
+def _moved(span: Span, lines: int) -> Span:
+    return span[0] + lines, span[1] + lines
 
 
 def _is_brief(unit: Lowered) -> bool:

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from workbench.compile.loops import (
     Block,
@@ -36,6 +37,14 @@ WIDTH = 76
 _NAME = re.compile(r"\b[avi]\d\w*")
 _MEMORY = re.compile(r"\b[mx]\d+(?=\[)")
 _CONDITION = re.compile(r"\?|&&|\|\|")
+_CAST = re.compile(rf"^\(({'|'.join(C_TYPES.values())})\)(?=\w)")
+_OPENING = re.compile(r"[\w.]*([(\[]|$)")
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> tuple[str, ...]:
+    """The names in a text, which is asked for several times of each."""
+    return tuple(_NAME.findall(text))
 
 
 def fold(
@@ -58,13 +67,13 @@ def fold(
         for statement in given
         for inner in ([statement] if statement in apart else walk(Block([statement])))
         for text in texts_of(inner)
-        for name in _NAME.findall(text)
+        for name in _names(text)
     )
     made: list[Statement] = []
     waiting: dict[str, _Value] = {}  # used once, and their user has not come yet
     for statement in _living(given, uses):
         if isinstance(statement, Let | Store | Combine):
-            for name in _NAME.findall(statement.text):
+            for name in _names(statement.text):
                 if name in waiting:
                     value = waiting.pop(name)
                     folded = _folded(statement, value)
@@ -96,8 +105,8 @@ class _Value:
             text = statement.text
         else:
             text = f"{pointer(statement.buffer)}[{statement.offset.text}]"
-        names, memory = _NAME.findall(text), _MEMORY.findall(text)
-        return _Value(statement, text, frozenset(names), frozenset(memory))
+        memory = frozenset(_MEMORY.findall(text))
+        return _Value(statement, text, frozenset(_names(text)), memory)
 
 
 def _living(statements: list[Statement], uses: Counter[str]) -> list[Statement]:
@@ -105,7 +114,7 @@ def _living(statements: list[Statement], uses: Counter[str]) -> list[Statement]:
     living: list[Statement] = []
     for statement in reversed(statements):
         if isinstance(statement, Let | Load) and not uses[statement.target]:
-            uses.subtract(n for t in texts_of(statement) for n in _NAME.findall(t))
+            uses.subtract(n for t in texts_of(statement) for n in _names(t))
         else:
             living.append(statement)
     return living[::-1]
@@ -116,7 +125,7 @@ def _must_stay(
 ) -> bool:
     """Whether a value must be computed before the statement that follows."""
     if isinstance(following, Store):
-        place = _NAME.findall(following.offset.text)
+        place = _names(following.offset.text)
         return (
             pointer(following.buffer) in value.memory or value.statement.target in place
         )
@@ -125,7 +134,7 @@ def _must_stay(
         gathered = {following.accumulator.sum, following.accumulator.place}
         return not value.names.isdisjoint(gathered) or value.statement.target in at
     if isinstance(following, Load):
-        return value.statement.target in _NAME.findall(following.offset.text)
+        return value.statement.target in _names(following.offset.text)
     return True
 
 
@@ -148,7 +157,8 @@ def _folded(user: Let | Store | Combine, value: _Value) -> Let | Store | Combine
         if accumulator.spoilt or accumulator.place:
             return None
     nodes = made.inner if made.node is None else (*made.inner, made.node)
-    before, _, after = re.split(rf"\b({made.target})\b", user.text, maxsplit=1)
+    place = next(n for n in _NAME.finditer(user.text) if n[0] == made.target)
+    before, after = user.text[: place.start()], user.text[place.end() :]
     if before.endswith("(") and after.startswith(")"):
         text = without_parentheses(text)
     folded = before + text + after
@@ -175,8 +185,8 @@ def _is_ours(op: Op) -> bool:
 
 def is_closed(text: str) -> bool:
     """Whether a text is one operand: a name, a call, an element, a cast of one, or in parentheses."""
-    bare = re.sub(rf"^\(({'|'.join(C_TYPES.values())})\)(?=\w)", "", text)
-    opening = re.match(r"[\w.]*([(\[]|$)", bare)
+    bare = _CAST.sub("", text)
+    opening = _OPENING.match(bare)
     return opening is not None and (
         opening.end() == len(bare) or _closing(bare, opening.end() - 1) == len(bare) - 1
     )

@@ -6,9 +6,11 @@ or runs its NumPy reference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from workbench.compile.c import convolving
+from workbench.compile.c.convolving import HIDDEN
 from workbench.compile.c.operands import Matrix
 from workbench.compile.c.own import has_own_text
 from workbench.compile.loops import Index
@@ -50,7 +52,8 @@ def _call(dtype: str, x: Matrix, y: Matrix, alpha: str, beta: str, out: str) -> 
     if len(x.sizes) == 2 and len(y.sizes) == 2:
         sizes = _list(x.sizes[0], y.sizes[1], x.sizes[1])
         call = _matmul(dtype, x, y)
-        return f"{call}({sizes}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out});"
+        call = f"{call}{sizes}, {alpha}, {_args(x)}, {_args(y)}, {beta}, {out})"
+        return f"return {call};" if _is_shared(dtype) else f"{call};"
     if len(x.sizes) == 2:
         return _vector(dtype, x, y, alpha, beta, out)
     if len(y.sizes) == 2:
@@ -86,20 +89,32 @@ def _batch(
     inner = [_list(*a.strides[1:]) for a in (x, y)]
     into = f"{output.pointer} + p * {(m * n).factor()}"
     sizes = _list(m, n, k)
+    call = f"{call}{sizes}, {alpha}, {of[0]}, {inner[0]}, {of[1]}, {inner[1]}, {beta}, {into})"
+    if not _is_shared(dtype):
+        return [f"for (int64_t p = 0; p < {count.text}; ++p)", f"  {call};"]
     return [
-        f"for (int64_t p = 0; p < {count.text}; ++p)",
-        f"  {call}({sizes}, {alpha}, {of[0]}, {inner[0]}, {of[1]}, {inner[1]}, {beta}, {into});",
+        f"for (int64_t p = 0; p < {count.text}; ++p) {{",
+        f"  const int rc = {call};",
+        "  if (rc) return rc;",
+        "}",
     ]
 
 
+def _is_shared(dtype: str) -> bool:
+    """Whether threads share the products of a dtype; these return an error code."""
+    return dtype in ("float32", "float64")
+
+
 def _matmul(dtype: str, x: Matrix, y: Matrix) -> str:
-    """What multiplies two matrices, or those of two batches."""
+    """The beginning of a call that multiplies two matrices, or those of two batches."""
     call = f"wb_matmul_{dtype}"
-    if not dtype.startswith(("float", "complex")):
-        return call
+    if _is_shared(dtype):
+        return f"{call}(c, "
+    if not dtype.startswith("complex"):
+        return f"{call}("
     # The library takes rows or columns without gaps: of x[:, :, 0] neither are.
     tests = [t for t in (_has_gaps(x), _has_gaps(y)) if t]
-    return f"({' || '.join(tests)} ? {call}_loops : {call})" if tests else call
+    return f"({' || '.join(tests)} ? {call}_loops : {call})(" if tests else f"{call}("
 
 
 def _has_gaps(matrix: Matrix) -> str:
@@ -120,6 +135,24 @@ def _args(matrix: Matrix) -> str:
 
 def _length(matrix: Matrix) -> str:
     return " * ".join(s.factor() for s in matrix.sizes) or "1"
+
+
+_CALLED = re.compile(r"\bwb_matmul_(float32|float64)\b")
+
+
+def called_apart(text: str) -> tuple[str, list[str]]:
+    """A kernel's text that calls products of matrices compiled apart, and their texts.
+
+    A product takes a compiler as long as ten calls of it.
+    """
+    heads, products = [], []
+    for dtype in sorted(set(_CALLED.findall(text))):
+        name = f"wb_matmul_{dtype}"
+        head = f"WB_MATRICES({name}_apart, {C_TYPES[dtype]})"
+        given = "call, m, n, k, alpha, a, a0, a1, b, b0, b1, beta, c"
+        heads.append(f"{HIDDEN} {head};\n")
+        products.append(f"WB_ONCE {head} {{ return {name}({given}); }}\n")
+    return "".join([*heads, _CALLED.sub(r"wb_matmul_\1_apart", text)]), products
 
 
 Kernel = Callable[[Apply, Sequence[Matrix], Matrix, bool], list[str]]

@@ -21,8 +21,9 @@ from functools import partial
 from pathlib import Path
 
 from workbench.compile.c.convolving import calls_headers
-from workbench.compile.c.emit import HEADERS, Program
-from workbench.compile.c.pieces import Cut, Piece, cut
+from workbench.compile.c.emit import Program
+from workbench.compile.c.headers import HEADERS
+from workbench.compile.c.pieces import Cut, Piece, cut, file_of
 from workbench.compile.c.processes import run_all
 from workbench.compile.c.toolchain import (
     Module,
@@ -114,10 +115,7 @@ class _Assembly:
     def _compile(self, parts: Cut, missing: Sequence[Piece], folder: Path) -> list[str]:
         """Compile the main text and what is missing; returns the names of the objects."""
         files = shares(missing, self.tools.jobs, len(parts.main) // LIGHT)
-        texts = [
-            (self.full, "".join([file[0].head, *(piece.text for piece in file)]))
-            for file in files
-        ]
+        texts = [(self.full, file_of(file)) for file in files]
         texts.append((self.light, parts.main))
         commands = []
         for number, (command, text) in enumerate(texts):

@@ -23,16 +23,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.compile.c.convolving import called_apart
+from workbench.compile.c import convolving, kernels
 from workbench.compile.c.emit import Program
+from workbench.compile.c.headers import includes
 
-__all__ = ["Cut", "Piece", "cut"]
+__all__ = ["Cut", "Piece", "cut", "file_of"]
 
 APART = '__attribute__((visibility("hidden")))'
 WEAK = '__attribute__((weak, visibility("hidden")))'  # Two objects may hold one kernel.
 
 
 LIBRARY = "/* Functions that kernels call. */"
+"""Head of the texts that each take as long as many kernels, and get a file of their own."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Piece:
     Attributes
     ----------
     head
-        What its file begins with.
+        What its file begins with, before the headers it needs.
     text
         Its functions. One starts with ``int`` for each of its kernels; its name is made
         of the digest of head and text.
@@ -56,7 +58,16 @@ class Piece:
     @property
     def file(self) -> str:
         """A complete C file."""
-        return self.head + self.text
+        return file_of([self])
+
+
+def file_of(pieces: Sequence[Piece]) -> str:
+    """One C file of pieces that have the same head."""
+    return _complete(pieces[0].head, "".join(piece.text for piece in pieces))
+
+
+def _complete(head: str, text: str) -> str:
+    return "\n".join([head, *includes(text), "", text])
 
 
 @dataclass(frozen=True)
@@ -72,18 +83,18 @@ def cut(program: Program) -> Cut:
     layout = program.layout
     code = [line.code for line in program.lines]
     first, last = layout.support
-    common = [*code[:first], *code[last : layout.head]]
-    common[0] = re.sub(r"A program of \d+ kernels?; ", "", common[0])
-    own_head = [*common[:first], *code[first:last], *common[first:]]
+    code[0] = re.sub(r"A program of \d+ kernels?; ", "", code[0])
+    common = "\n".join(code[:first])
+    own_head = "\n".join(code[:last])
     own = "\n".join(code[slice(*layout.own)])
     alone: list[int] = []
     together: list[int] = []
     for number, (start, end) in enumerate(program.spans):
         if number not in layout.brief:
-            calls = any(re.search(r"\bown\d+\(", c) for c in code[start - 1 : end])
+            calls = own and any(_OWN.search(c) for c in code[start - 1 : end])
             (together if calls else alone).append(number)
     made: list[tuple[list[int], _Canonical]] = []
-    library: dict[str, str] = {}
+    library: list[Piece] = []
     for numbers in [*([n] for n in alone), *([together] if together else [])]:
         head, before = (own_head, own) if numbers is together else (common, "")
         texts = [
@@ -91,12 +102,12 @@ def cut(program: Program) -> Cut:
             for n in numbers
         ]
         if numbers is not together:
-            texts[0], called = called_apart(texts[0])
-            library |= called
+            texts[0], products = kernels.called_apart(texts[0])
+            texts[0], slow = convolving.called_apart(texts[0])
+            library += [Piece(common, function) for function in products]
+            library += [Piece(f"{common}\n{LIBRARY}", function) for function in slow]
         made.append((numbers, _canonical(head, before, numbers, texts)))
-    pieces = dict.fromkeys(canonical.piece for _, canonical in made)
-    head_of_library = "\n".join([*common, LIBRARY, ""])
-    pieces |= dict.fromkeys(Piece(head_of_library, library[n]) for n in sorted(library))
+    pieces = dict.fromkeys([*(canonical.piece for _, canonical in made), *library])
     calls_of = {
         n: _call(n, symbol, table)
         for numbers, canonical in made
@@ -104,7 +115,7 @@ def cut(program: Program) -> Cut:
             numbers, canonical.symbols, canonical.tables, strict=True
         )
     }
-    main = [*common, *code[layout.head : layout.own[0]]]
+    main = code[layout.head : layout.own[0]]
     place = layout.own[1]
     by_place = sorted(enumerate(program.spans), key=lambda each: each[1])
     for number, (start, end) in by_place:
@@ -112,7 +123,10 @@ def cut(program: Program) -> Cut:
             main += [*code[place : start - 1], *calls_of[number]]
             place = end
     main += code[place:]
-    return Cut("\n".join(main) + "\n", tuple(pieces))
+    return Cut(_complete(common, "\n".join(main) + "\n"), tuple(pieces))
+
+
+_OWN = re.compile(r"\bown\d+\(")
 
 
 def _call(number: int, symbol: str, table: Sequence[int]) -> list[str]:
@@ -136,7 +150,7 @@ class _Canonical:
 
 
 def _canonical(
-    head: Sequence[str], before: str, numbers: Sequence[int], texts: Sequence[str]
+    head: str, before: str, numbers: Sequence[int], texts: Sequence[str]
 ) -> _Canonical:
     """The piece of some kernels; what each is called, and what stands in its table."""
     bodies, tables = [], []
@@ -144,11 +158,10 @@ def _canonical(
         text, table = _with_table(whole)
         bodies.append(_renamed(text, number, f"KERNEL_{place}"))
         tables.append(table)
-    top = "\n".join(head) + "\n"
     text = "\n".join([*([before] if before else []), *bodies]) + "\n"
-    name = "wb_" + hashlib.sha256((top + text).encode()).hexdigest()[:32]
+    name = "wb_" + hashlib.sha256((head + text).encode()).hexdigest()[:32]
     symbols = [f"{name}_{place}" for place in range(len(numbers))]
-    piece = Piece(top, text.replace("KERNEL_", f"{name}_"))
+    piece = Piece(head, text.replace("KERNEL_", f"{name}_"))
     return _Canonical(piece, symbols, tables)
 
 
@@ -186,12 +199,14 @@ def _with_table(text: str) -> tuple[str, list[int]]:
     return _NUMBERS.sub(replace, text), [number for _, number in places]
 
 
+_STEP = re.compile(r"^static (?=int \w+\(wb_call \*c, int64_t begin,)", re.MULTILINE)
 _FUNCTION = re.compile(r"^static (?:[\w*]+ )*?\**(\w+)\(", re.MULTILINE)
 _NAME = re.compile(r"\b(?:([nivaxm])\d+|(?:k|settle)\d+\w*)(?=_|\b)")  # See `emit`.
 
 
 def _renamed(text: str, number: int, kernel: str) -> str:
     """The text with its functions named after the kernel and its locals counted anew."""
+    text = _STEP.sub("static WB_ALONE ", text)  # The step is in another file.
     names = {f"k{number}": kernel}
     for name in _FUNCTION.findall(text):
         names.setdefault(name, f"{kernel}_{len(names)}")

@@ -59,6 +59,28 @@ WB_APART static void WB_(taps_of)(const wb_conv *v, const WB_(planes) *p, int ad
         }
 }
 
+/* The elements low <= i < high of the filters, along an axis of planes, that meet the image at a place; not the
+   zeros around it. */
+static inline void WB_(taps_at)(const wb_conv *v, const WB_(planes) *p, int axis, int64_t place, int64_t *low, int64_t *high) {
+  const int64_t front = p->front[axis] - place * p->step[axis], reach = (p->from[axis] - 1) * p->spread[axis] + 1;
+  *low = wb_larger(0, wb_ceil_div(front, v->gap[axis]));
+  *high = wb_smaller(v->filter[axis], wb_ceil_div(front + reach, v->gap[axis]));
+}
+
+/* The places low <= i < high along an axis at which element i of the filters meets the image. */
+static inline void WB_(places_at)(const wb_conv *v, const WB_(planes) *p, int axis, int64_t i, int64_t *low, int64_t *high) {
+  const int64_t front = p->front[axis] - i * v->gap[axis], reach = (p->from[axis] - 1) * p->spread[axis] + 1;
+  *low = wb_larger(0, wb_ceil_div(front, p->step[axis]));
+  *high = wb_smaller(p->lines[axis], wb_ceil_div(front + reach, p->step[axis]));
+}
+
+/* Whether images are planes as they lie in memory; s are the strides of their axes, channels first. */
+WB_APART static int WB_(are_planes)(const WB_(planes) *p, const int64_t *s, int64_t channels) {
+  for (int k = 0; k < 3; ++k)
+    if (p->front[k] != 0 || p->spread[k] != 1 || p->into[k] != p->from[k]) return 0;
+  return p->step[2] == 1 && p->row == p->from[2] && wb_is_packed(p->from, s + 1) && (channels == 1 || s[0] == p->plane);
+}
+
 /* Copies images to planes; s are the strides of their axes, channels first. */
 WB_APART static void WB_(fill_planes)(const WB_(planes) *p, const WB_T *x, const int64_t *s, int64_t channels, WB_T *planes) {
   for (int64_t ch = 0; ch < channels; ++ch)

@@ -5,10 +5,13 @@
  * loop's grain whatever the number of threads, so that the compiler's vectors, and with them
  * the bits of the results, are the same for any number. The caller takes part; when another
  * loop has the pool, it does the work alone. Between loops the workers watch for the next one
- * for some microseconds, then sleep. To wake one takes 5 to 30 us, so sleepers are woken only for
- * what the first range shows to be long. Where other processes want the processors, threads take
- * turns on one of them, or the caller waits for a worker that does not run; after a loop that alone
- * would have been faster the pool rests a while. A forked child has no workers and makes its own.
+ * for some microseconds, the longer the last one was, then sleep. To wake one takes 5 to 30 us, so sleepers are woken at once only
+ * for loops of much work, and otherwise for what the first range shows to be long. Where other
+ * processes want the processors, the caller may wait for a worker that does not run: after a loop
+ * that took twice as long as the processor time of its threads together the pool rests a while, but
+ * for long loops, which gain more than is lost. Less is no loss: two threads that take turns on one
+ * processor are as fast as one, and are moved apart if they go on. A forked child has no workers
+ * and makes its own.
  *
  * There is no Python here. Read next: long.h.
  */
@@ -21,9 +24,12 @@
 #define POOL_MAX_THREADS 256
 #define POOL_RANGE 2000000 /* what a range should take, ns: between two the caller looks around */
 #define POOL_WORTH 50000   /* what must be left of a loop to wake a sleeping worker for it, ns */
-#define POOL_LOST 200000   /* how much longer than alone a shared loop may take, ns */
-#define POOL_REST 20000000 /* how long the pool rests if it took longer, ns; doubled up to 64 times */
-#define POOL_SPINS 500     /* glances at the pool before a thread sleeps, some tens of microseconds */
+#define POOL_LONG 2000000  /* from this work on, in additions, one is woken at once */
+#define POOL_SURE 20000000 /* from this work on, in additions, a loop is shared though the pool rests */
+#define POOL_LOST 200000   /* how much longer than twice its processor time a loop may take, ns */
+#define POOL_REST 4        /* how long the pool rests then, in times of what was lost; doubled up to 32 */
+#define POOL_SPINS 500     /* glances at the workers before the caller sleeps, some tens of microseconds */
+#define POOL_WATCH 20000   /* how long workers watch for the next loop, ns; up to 16 times that after long ones */
 
 /* Called by the caller's thread between ranges; WB_STOPPED ends the loop. */
 typedef int Look(wb_call *call, int64_t now);
@@ -40,7 +46,7 @@ typedef struct {
   _Atomic int64_t next;  /* the first iteration that nobody has taken */
   _Atomic int64_t pace;  /* iterations that take about POOL_RANGE */
   int stopped;           /* by the caller's thread */
-  double alone;          /* what the caller's fastest range says that all would take alone, ns */
+  _Atomic int64_t busy;  /* processor time of all threads, ns */
   pthread_mutex_t mutex; /* guards what follows */
   int code;              /* of the failing range with the smallest begin */
   int64_t begin;
@@ -49,7 +55,7 @@ typedef struct {
 
 static struct {
   atomic_flag taken;      /* a loop has the pool */
-  int64_t rest;           /* how long it rests next time; guarded by `taken` */
+  int64_t rest;           /* how many times what is lost it rests; guarded by `taken` */
   _Atomic int64_t until;  /* when it has rested */
   pthread_mutex_t mutex;  /* guards what follows */
   pthread_cond_t work, done;
@@ -76,6 +82,13 @@ static void pool_forget(void) {
 static int64_t clock_ns(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* What the thread that asks has had of a processor, ns. */
+static int64_t busy_ns(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
@@ -133,8 +146,10 @@ static void run_ranges(Loop *loop, int thread) {
   wb_call own = *loop->call;
   own.thread = thread;
   own.split = NULL; /* a loop inside a part has one range */
+  const int64_t busy = loop->threads > 1 ? busy_ns() : 0;
   int64_t begin, end, before = clock_ns();
   int first = thread == 0 && loop->threads > 1;
+  if (first && loop->call->work >= POOL_LONG) wake_another(loop), first = 0;
   while (take_range(loop, &begin, &end)) {
     int code = loop->part(&own, begin, end);
     if (code != WB_OK) range_failed(loop, code, begin, &own.failure);
@@ -144,8 +159,6 @@ static void run_ranges(Loop *loop, int thread) {
     atomic_store_explicit(&loop->pace, pace < (double)loop->size ? (int64_t)pace : loop->size,
                           memory_order_relaxed);
     before = now;
-    double alone = (double)took * (double)loop->size / (double)(end - begin);
-    if (thread == 0 && (loop->alone == 0 || alone < loop->alone)) loop->alone = alone;
     if (first && (double)(loop->size - end) * (double)took > POOL_WORTH * (double)(end - begin)) {
       wake_another(loop);
       before = clock_ns();
@@ -157,6 +170,7 @@ static void run_ranges(Loop *loop, int thread) {
       atomic_store(&loop->next, loop->size);
     }
   }
+  if (loop->threads > 1) atomic_fetch_add(&loop->busy, busy_ns() - busy);
 }
 
 /* ---- The pool -------------------------------------------------------------------------------- */
@@ -164,8 +178,11 @@ static void run_ranges(Loop *loop, int thread) {
 static void *worker(void *unused) {
   (void)unused;
   unsigned seen = 0;
+  int64_t watch = POOL_WATCH;
   for (;;) {
-    for (int i = 0; i < POOL_SPINS && atomic_load(&pool.count) == seen; i++) relax();
+    const int64_t until = clock_ns() + watch;
+    while (atomic_load(&pool.count) == seen && clock_ns() < until)
+      for (int i = 0; i < 16 && atomic_load(&pool.count) == seen; i++) relax();
     pthread_mutex_lock(&pool.mutex);
     while (pool.loop == NULL || atomic_load(&pool.count) == seen ||
            pool.loop->joined == pool.loop->threads) {
@@ -180,7 +197,10 @@ static void *worker(void *unused) {
     pthread_mutex_unlock(&pool.mutex);
     wake_another(loop);
     fesetenv(&loop->environment);
+    const int64_t begin = clock_ns();
     run_ranges(loop, thread);
+    watch = (clock_ns() - begin) / 8;
+    watch = watch < POOL_WATCH ? POOL_WATCH : watch > 16 * POOL_WATCH ? 16 * POOL_WATCH : watch;
     pthread_mutex_lock(&pool.mutex);
     if (atomic_fetch_sub(&pool.active, 1) == 1) pthread_cond_signal(&pool.done);
     pthread_mutex_unlock(&pool.mutex);
@@ -227,9 +247,10 @@ static void run_together(Loop *loop) {
   pthread_mutex_unlock(&pool.mutex);
   if (pool.forks != forks) loop->stopped = 1; /* by a signal's handler: ranges are lost */
   int64_t now = clock_ns();
-  if (loop->alone > 0 && (double)(now - begin) > loop->alone + POOL_LOST) {
-    atomic_store(&pool.until, now + pool.rest);
-    if (pool.rest < 64 * POOL_REST) pool.rest *= 2;
+  const int64_t took = now - begin, busy = atomic_load(&loop->busy);
+  if (took > 2 * busy + POOL_LOST) {
+    atomic_store(&pool.until, now + pool.rest * (took - busy));
+    if (pool.rest < 8 * POOL_REST) pool.rest *= 2;
   } else if (pool.rest > POOL_REST) {
     pool.rest /= 2;
   }
@@ -244,8 +265,8 @@ static int pool_split(wb_call *call, wb_part *part, int64_t size, int64_t grain,
                .joined = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
   loop.threads = (int)(call->threads < ranges ? call->threads : ranges);
   atomic_store(&loop.pace, grain);
-  if (loop.threads > 1 && clock_ns() >= atomic_load(&pool.until) &&
-      !atomic_flag_test_and_set(&pool.taken)) {
+  const int ready = call->work >= POOL_SURE || clock_ns() >= atomic_load(&pool.until);
+  if (loop.threads > 1 && ready && !atomic_flag_test_and_set(&pool.taken)) {
     run_together(&loop);
     atomic_flag_clear(&pool.taken);
   } else {

@@ -40,7 +40,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int | None, ...]
 Kind = Literal["extension", "cffi"]
 
-CONTRACT = 3  # WB_ABI
+CONTRACT = 4  # WB_ABI
 MAX_DIMS = 8  # WB_MAX_DIMS
 
 

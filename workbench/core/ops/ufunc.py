@@ -80,6 +80,9 @@ def _resolve(
 
 def apply(op: Elementwise, *operands: Any) -> Variable:
     """Apply an elementwise op: make constants, cast to the loop's dtypes, equalise ranks."""
+    if all([isinstance(v, Variable) for v in operands]):
+        types = op.loop_types(*[v.dtype for v in operands])
+        return _apply(op, [cast(v, t) for v, t in zip(operands, types, strict=False)])
     weak = [weak_type(v) for v in operands]
     if all(w is not None for w in weak):
         # Numbers alone: the first of the strongest kind decides for the others.
@@ -93,20 +96,37 @@ def apply(op: Elementwise, *operands: Any) -> Variable:
     ]
     dtypes = [w if w is not None else v.dtype for v, w in zip(given, weak, strict=True)]
     types = op.loop_types(*dtypes)
+    variables = [
+        cast(v, t) if w is None else _number(v, t)
+        for v, w, t in zip(given, weak, types, strict=False)
+    ]
+    return _apply(op, variables)
+
+
+def _apply(op: Elementwise, variables: Sequence[Variable]) -> Variable:
+    rank = max([v.ndim for v in variables])
+    return op(*[pad_left(v, rank) for v in variables])
+
+
+def _number(value: Any, dtype: str) -> Variable:
+    """A Python number that adapts to arrays; a float that is too large becomes infinite."""
+    if kind(dtype) in INTEGER:
+        return as_variable(value, dtype)
     with np.errstate(over="ignore"):
-        variables = [
-            cast(v, t) if w is None else as_variable(v, t)
-            for v, w, t in zip(given, weak, types, strict=False)
-        ]
-    rank = max(v.ndim for v in variables)
-    return op(*(pad_left(v, rank) for v in variables))
+        return as_variable(value, dtype)
+
+
+WEAK = (bool, int, float, complex)
+_TYPED = Variable | np.generic
 
 
 def weak_type(value: Any) -> type | None:
     """The Python type of a number that adapts to arrays; None for anything else."""
-    if isinstance(value, np.generic):
+    if type(value) in WEAK:
+        return type(value)
+    if isinstance(value, _TYPED):
         return None
-    return next((t for t in (bool, int, float, complex) if isinstance(value, t)), None)
+    return next((t for t in WEAK if isinstance(value, t)), None)
 
 
 @dataclass(frozen=True)
