@@ -36,7 +36,9 @@ from workbench.core.ops.elementwise import (
     Rint,
     Sign,
     Sqr,
+    Sub,
     Switch,
+    TrueDiv,
     Trunc,
 )
 from workbench.core.ops.gathering import Put
@@ -309,6 +311,11 @@ def _disturb(
         away = noise * (np.spacing(np.abs(result)) if narrows else 0)
     elif isinstance(op, Elementwise):
         away = noise * ULPS * np.spacing(np.abs(result))
+        if extreme and isinstance(
+            op, Sub
+        ):  # The rest of a cancellation may be nothing.
+            rest = ULPS * np.spacing(np.maximum(*map(np.abs, inputs)))
+            result = np.where(np.abs(result) <= rest, 0, result)
     else:
         return [result]
     moved = (result + away).astype(result.dtype)
@@ -339,7 +346,11 @@ def _complex_disturbed(
     if isinstance(op, Mul | Sqr):
         result = _product(inputs[0], inputs[-1], extreme or rng.random() < 0.5)
     if isinstance(op, Elementwise):
-        return result if isinstance(op, MOVING) else _away(result, _size(result), rng)
+        # A part of a quotient that cancels may be left with a rounding of the products.
+        zeros = isinstance(op, TrueDiv)
+        if isinstance(op, MOVING):
+            return result
+        return _away(result, _size(result), rng, zeros=zeros)
     if extreme and isinstance(op, Prod | PRODUCTS):
         # 1 times an infinite part is that, or NaN, and whether it is multiplied by 1 is open.
         odd = op.reference(*(np.isfinite(x).astype("float64") for x in inputs))

@@ -402,3 +402,12 @@ def test_rules_for_real_powers_leave_complex_ones(power):
     for output in made:
         fast, plain = (wb.function([z], output, mode=m) for m in ("FAST_RUN", "None"))
         np.testing.assert_allclose(fast(value), plain(value), rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_the_reciprocal_of_an_exponential_that_is_zero_is_nan(mode):
+    z = T.zvector("z")
+    f = wb.function([z], 1 / T.exp(z), mode=mode)
+
+    with np.errstate(all="ignore"):
+        assert np.isnan(f(np.array([-np.inf - 69j]))).all()

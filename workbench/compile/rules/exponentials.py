@@ -96,9 +96,12 @@ def log_of_expm1(x):
 
 @node_rule(Reciprocal, TrueDiv, some=Exp)
 def reciprocal_of_exp(node):
-    """1 / exp(x) is exp(-x), which other exponentials can join."""
+    """1 / exp(x) is exp(-x), which other exponentials can join.
+
+    Of complex numbers 1 / 0 is NaN, and the exponential of -x infinite.
+    """
     inner = node_of(node.inputs[-1], Exp)
-    if inner is None:
+    if inner is None or kind(node.output.dtype) == "c":
         return None
     if isinstance(node.op, Reciprocal):
         return exp(neg(inner.inputs[0]))
