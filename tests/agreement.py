@@ -122,7 +122,8 @@ def _difference(
             spread = np.where(3 * spread > size, 10 * spread, spread)
             allowed = 3 * spread + ULPS * np.spacing(size)
             exact = ~np.isfinite(want) | (want == 0) & (spread == 0)
-            equal = np.where(exact, _same(have, want), np.abs(have - want) <= allowed)
+            near = np.isinf(allowed) | (np.abs(have - want) <= allowed)
+            equal = np.where(exact, _same(have, want), near)
         else:
             determined = np.all(runs == want, axis=0)
             equal = have == want
