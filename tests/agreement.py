@@ -36,7 +36,6 @@ from workbench.core.ops.elementwise import (
     Rint,
     Sign,
     Sqr,
-    Sub,
     Switch,
     TrueDiv,
     Trunc,
@@ -312,11 +311,6 @@ def _disturb(
         away = noise * (np.spacing(np.abs(result)) if narrows else 0)
     elif isinstance(op, Elementwise):
         away = noise * ULPS * np.spacing(np.abs(result))
-        if extreme and isinstance(
-            op, Sub
-        ):  # The rest of a cancellation may be nothing.
-            rest = ULPS * np.spacing(np.maximum(*map(np.abs, inputs)))
-            result = np.where(np.abs(result) <= rest, 0, result)
     else:
         return [result]
     moved = (result + away).astype(result.dtype)
